@@ -1,0 +1,204 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Debian's kernels, unpacked below build/ and never installed.
+#
+#   kernel.sh VERSION          build/kernels/VERSION/{vmlinuz,release,kdir,lib/modules};
+#                              prints the path of kdir
+#   kernel.sh source VERSION   build/src/VERSION/: checkpatch, kernel-doc and the
+#                              kselftest headers of that kernel; prints the path
+#
+# VERSION is 6.1 or 6.12, or any other that this machine's apt sources offer.
+# Both are idempotent: what is there already is not looked up again.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+build=${BUILD:-$root/build}
+
+# The parts of the kernel source that we use.
+source_files=(
+	.clang-format
+	scripts/checkpatch.pl
+	scripts/const_structs.checkpatch
+	scripts/kernel-doc
+	scripts/spelling.txt
+	tools/testing/selftests/kselftest.h
+	tools/testing/selftests/kselftest_harness.h
+)
+
+die()
+{
+	echo "kernel.sh: $*" >&2
+	exit 1
+}
+
+say()
+{
+	echo "kernel.sh: $*" >&2
+}
+
+# The concrete image package of a version: the newest one that has headers.
+find_image()
+{
+	local re="^linux-image-${1//./\\.}(\\.[0-9]+)*(\\+[a-z0-9]+)?(-[0-9]+)?-amd64\$"
+	local p h
+
+	while read -r p; do
+		h=${p/linux-image/linux-headers}
+		if apt-cache show --no-all-versions "$p" >/dev/null 2>&1 &&
+		   apt-cache show --no-all-versions "$h" >/dev/null 2>&1; then
+			echo "$p"
+			return 0
+		fi
+	done < <(apt-cache pkgnames "linux-image-$1" | grep -E "$re" | sort -Vr |
+		 grep -v "^linux-image-$1-amd64\$")
+	return 1
+}
+
+# The first alternative of each dependency of a package.
+depends()
+{
+	apt-cache show --no-all-versions "$1" | sed -n 's/^Depends: //p' | head -n 1 |
+		tr ',' '\n' | sed 's/|.*//; s/([^)]*)//g; s/[[:space:]]//g; s/:.*//'
+}
+
+# Download packages into the current directory.
+download()
+{
+	apt-get -qq -o APT::Sandbox::User=root download "$@" >&2
+}
+
+refresh()
+{
+	[ "$(id -u)" -eq 0 ] || die "$1; run apt-get update as root and try again"
+	say "$1; updating the package lists"
+	apt-get -qq update >&2
+}
+
+# The header Makefiles and links name their neighbours by absolute path.
+relocate()
+{
+	local top=$1 final=$2 f target
+
+	while IFS= read -r -d '' f; do
+		target=$(readlink "$f")
+		case $target in
+		/usr/src/*|/usr/lib/linux-kbuild-*|/lib/linux-kbuild-*)
+			ln -sfn "$final$target" "$f" ;;
+		esac
+	done < <(find "$top/usr/src" "$top/usr/lib" "$top/lib/modules" -type l -print0 2>/dev/null)
+
+	grep -rlIE --include=Makefile --include=Kbuild '/usr/src/linux-headers-' "$top"/usr/src/linux-headers-*-amd64 |
+		while IFS= read -r f; do
+			sed -i "s|/usr/src/linux-headers-|$final/usr/src/linux-headers-|g" "$f"
+		done
+}
+
+unpack_kernel()
+{
+	local version=$1 final=$2 tmp=$3 image headers kbuild common release deb try
+
+	for try in 1 2; do
+		rm -rf "$tmp/debs"
+		mkdir -p "$tmp/debs"
+		if image=$(find_image "$version"); then
+			headers=${image/linux-image/linux-headers}
+			common=$(depends "$headers" | grep -E '^linux-headers-.*-common$')
+			kbuild=$(depends "$headers" | grep -E '^linux-kbuild-')
+			say "downloading $image, its headers and $kbuild"
+			(cd "$tmp/debs" && download "$image" "$headers" "$common" "$kbuild") && break
+		fi
+		[ $try = 1 ] || die "no Debian kernel $version in this machine's apt sources"
+		refresh "no usable $version kernel package"
+	done
+
+	say "unpacking $image"
+	for deb in "$tmp"/debs/*.deb; do
+		dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$tmp" --exclude='./usr/share/doc*'
+	done
+	rm -rf "$tmp/debs"
+
+	# From Debian 13 on the packages ship below /usr only.
+	[ -d "$tmp/lib/modules" ] || { mkdir -p "$tmp/lib"; ln -s ../usr/lib/modules "$tmp/lib/modules"; }
+
+	release=${image#linux-image-}
+	[ -d "$tmp/lib/modules/$release" ] || die "$image: no modules for $release"
+	relocate "$tmp" "$final"
+	depmod -b "$tmp" "$release"
+	ln -s "boot/vmlinuz-$release" "$tmp/vmlinuz"
+	ln -s "usr/src/linux-headers-$release" "$tmp/kdir"
+	ln -sfn "$final/kdir" "$tmp/lib/modules/$release/build"
+	ln -sfn "$final/usr/src/$common" "$tmp/lib/modules/$release/source"
+	echo "$release" >"$tmp/release"
+}
+
+unpack_source()
+{
+	local version=$1 tmp=$2 try deb
+
+	for try in 1 2; do
+		say "downloading linux-source-$version"
+		mkdir -p "$tmp/debs"
+		(cd "$tmp/debs" && download "linux-source-$version") && break
+		[ $try = 1 ] || die "no linux-source-$version in this machine's apt sources"
+		refresh "linux-source-$version cannot be downloaded"
+	done
+
+	say "unpacking linux-source-$version"
+	deb=("$tmp"/debs/*.deb)
+	dpkg-deb --fsys-tarfile "${deb[0]}" |
+		tar -xO "./usr/src/linux-source-$version.tar.xz" |
+		tar -xJ -C "$tmp" --strip-components=1 \
+			"${source_files[@]/#/linux-source-$version/}"
+	rm -rf "$tmp/debs"
+}
+
+# Fill a directory in one step: either it is there and whole, or it is not there.
+fill()
+{
+	local final=$1 tmp
+
+	shift
+	# Unpacked paths are absolute: a moved tree has to be unpacked again.
+	if [ -f "$final/.path" ] && [ "$(cat "$final/.path")" = "$final" ]; then
+		return 0
+	fi
+	mkdir -p "$(dirname "$final")"
+	exec 9>"$final.lock"
+	flock 9
+	if [ ! -f "$final/.path" ] || [ "$(cat "$final/.path")" != "$final" ]; then
+		rm -rf "$final" "$final".tmp.*
+		tmp=$(mktemp -d "$final.tmp.XXXXXX")
+		chmod 755 "$tmp"
+		# shellcheck disable=SC2064 # expand now: tmp is local
+		trap "rm -rf '$tmp'" EXIT
+		trap 'exit 130' INT
+		trap 'exit 143' TERM
+		"$@" "$tmp"
+		echo "$final" >"$tmp/.path"
+		mv -T "$tmp" "$final"
+		trap - EXIT INT TERM
+	fi
+	exec 9>&-
+}
+
+valid()
+{
+	[[ $1 =~ ^[0-9]+\.[0-9]+$ ]] || die "not a kernel version: $1"
+}
+
+case ${1-} in
+source)
+	[ $# -eq 2 ] || die "usage: kernel.sh [source] VERSION"
+	valid "$2"
+	fill "$build/src/$2" unpack_source "$2"
+	echo "$build/src/$2"
+	;;
+*)
+	[ $# -eq 1 ] || die "usage: kernel.sh [source] VERSION"
+	valid "$1"
+	fill "$build/kernels/$1" unpack_kernel "$1" "$build/kernels/$1"
+	echo "$build/kernels/$1/kdir"
+	;;
+esac
