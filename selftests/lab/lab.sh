@@ -1,0 +1,172 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The lab: boot a KVM host in a VM, run a program in it, end with its status.
+# README.md beside this file tells the rest.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+build=${BUILD:-$root/build}
+
+usage()
+{
+	cat >&2 <<-END
+	usage: lab.sh -k VERSION [OPTION]... [--] PROGRAM [ARG]...
+
+	  -k VERSION   kernel to boot: 6.1, 6.12
+	  -m MIB       memory of the lab (4096)
+	  -c CPUS      processors of the lab (2)
+	  -t SECONDS   time limit, boot included (600)
+	  -o OUTDIR    directory that the program may write to (\$LAB_OUT) and that
+	               keeps klog (kernel log) and stdout
+	  -d DIR       directory with modules, \$LAB_MODULES for the program;
+	               several are joined with colons
+	  -a ARGS      more kernel arguments
+	  -q           do not pass the program's output on, only keep it
+
+	Exit status: the program's; 124: out of time; 125: the lab itself failed;
+	126: the kernel complained (see splats.sh).
+	END
+	exit 125
+}
+
+note()
+{
+	echo "# lab: $*" >&2
+}
+
+version='' mib=4096 cpus=2 limit=600 out='' modules='' append='' quiet=0
+while getopts k:m:c:t:o:d:a:qh opt; do
+	case $opt in
+	k)	version=$OPTARG ;;
+	m)	mib=$OPTARG ;;
+	c)	cpus=$OPTARG ;;
+	t)	limit=$OPTARG ;;
+	o)	out=$OPTARG ;;
+	d)	modules=${modules:+$modules:}$(cd "$OPTARG" && pwd) || exit 125 ;;
+	a)	append=$OPTARG ;;
+	q)	quiet=1 ;;
+	*)	usage ;;
+	esac
+done
+shift $((OPTIND - 1))
+if [ -z "$version" ] || [ $# -eq 0 ]; then
+	usage
+fi
+
+qemu_pid='' keep=1
+# shellcheck disable=SC2317 # called by trap
+cleanup()
+{
+	local status=$?
+
+	trap - EXIT INT TERM HUP
+	if [ -n "$qemu_pid" ] && kill -0 "$qemu_pid" 2>/dev/null; then
+		# QEMU dies with its parent, see below; give it time to be gone.
+		kill -KILL "$qemu_pid" 2>/dev/null || true
+		wait "$qemu_pid" 2>/dev/null || true
+		flock -w 10 "$out/.lab/alive" true || note "QEMU still runs"
+	fi
+	[ "$keep" = 1 ] || rm -rf "$out"
+	exit "$status"
+}
+
+"$here/packages.sh" demo || exit 125
+kdir=$("$here/kernel.sh" "$version") || exit 125
+kernel=$(dirname "$kdir")
+
+if [ -n "$out" ]; then
+	mkdir -p "$out"
+else
+	mkdir -p "$build/lab/out"
+	out=$(mktemp -d "$build/lab/out/$version.XXXXXX")
+	keep=0
+fi
+out=$(cd "$out" && pwd)
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+trap 'exit 129' HUP
+
+initrd=$kernel/lab-initrd
+flock "$kernel/.path" "$here/initrd.sh" "$version" "$initrd" "$here/init" \
+	-m virtio_pci -m virtio_console -m 9pnet_virtio -m 9p -m overlay || exit 125
+
+rm -rf "$out/.lab"
+mkdir "$out/.lab"
+printf '%s\0' "$@" >"$out/.lab/command"
+{
+	printf 'LAB_KERNEL=%q\n' "$version"
+	printf 'LAB_KERNEL_DIR=%q\n' "$kernel"
+	printf 'LAB_MODULES=%q\n' "$modules"
+	printf 'LAB_DIR=%q\n' "$here"
+	printf 'LAB_CWD=%q\n' "$PWD"
+	printf 'LAB_OUT=%q\n' /run/lab/out
+} >"$out/.lab/env"
+: >"$out/klog"
+: >"$out/stdout"
+
+# Under TCG on a busy machine a vCPU may well not run for some seconds: be
+# patient with stalls.  A panic resets the machine at once, which -no-reboot
+# turns into an end of QEMU.
+cmdline="console=ttyS0,115200 loglevel=5 printk.devkmsg=on panic=-1
+	mitigations=off no_timer_check tsc=reliable watchdog_thresh=60
+	rcupdate.rcu_cpu_stall_timeout=120 audit=0 selinux=0 apparmor=0
+	random.trust_cpu=on net.ifnames=0 $append"
+
+chardev=stdio,id=prog,signal=off
+[ $quiet = 0 ] || chardev=null,id=prog
+
+# shellcheck disable=SC2054 # the commas are meant
+qemu=(
+	qemu-system-x86_64
+	-no-user-config -nodefaults -display none -no-reboot
+	-machine q35 -accel tcg,thread=multi -cpu max
+	-m "$mib" -smp "$cpus"
+	-kernel "$kernel/vmlinuz" -initrd "$initrd" -append "${cmdline//[$'\n\t']/ }"
+	-chardev "file,id=klog,path=$out/klog"
+	-serial chardev:klog
+	-device virtio-serial-pci
+	-chardev "$chardev,logfile=$out/stdout"
+	-device virtconsole,chardev=prog
+	-virtfs "local,path=/,mount_tag=root,security_model=none,readonly=on,multidevs=remap"
+	-virtfs "local,path=$out,mount_tag=out,security_model=none,multidevs=remap"
+	-device virtio-rng-pci
+	-name "lab-$version"
+)
+
+# QEMU must not outlive this script however that ends: the kernel kills
+# timeout with it, and QEMU with timeout.  It also holds a lock for as long as
+# it lives.
+setpriv --pdeathsig KILL flock --no-fork "$out/.lab/alive" \
+	timeout --foreground -k 5 "$limit" \
+	setpriv --pdeathsig KILL "${qemu[@]}" \
+	</dev/null 2>"$out/.lab/qemu.err" &
+qemu_pid=$!
+ended=0
+wait "$qemu_pid" || ended=$?
+qemu_pid=''
+
+status=125
+if [ -s "$out/.lab/status" ]; then
+	status=$(cat "$out/.lab/status")
+elif [ $ended = 124 ] || [ $ended = 137 ]; then
+	note "$version: out of time after $limit s"
+	status=124
+fi
+
+if ! splats=$("$here/splats.sh" "$out/klog"); then
+	note "$version: the kernel complained:"
+	echo "$splats" >&2
+	[ "$status" = 124 ] || status=126
+elif [ "$status" = 125 ] && [ ! -s "$out/.lab/status" ]; then
+	note "$version: the lab failed, QEMU's status $ended; end of the kernel log:"
+	tail -n 30 "$out/klog" | tr -d '\r' | sed 's/^/# /' >&2
+	sed 's/^/# qemu: /' "$out/.lab/qemu.err" >&2
+fi
+if [ $keep = 0 ] && [ "$status" != 0 ]; then
+	note "logs kept in $out"
+	keep=1
+fi
+exit "$status"
