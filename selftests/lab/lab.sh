@@ -36,6 +36,7 @@ note()
 	echo "# lab: $*" >&2
 }
 
+paths=("$root" "$PWD")
 version='' mib=4096 cpus=2 limit=600 out='' modules='' append='' quiet=0
 while getopts k:m:c:t:o:d:a:qh opt; do
 	case $opt in
@@ -44,7 +45,9 @@ while getopts k:m:c:t:o:d:a:qh opt; do
 	c)	cpus=$OPTARG ;;
 	t)	limit=$OPTARG ;;
 	o)	out=$OPTARG ;;
-	d)	modules=${modules:+$modules:}$(cd "$OPTARG" && pwd) || exit 125 ;;
+	d)	dir=$(cd "$OPTARG" && pwd) || exit 125
+		modules=${modules:+$modules:}$dir
+		paths+=("$dir") ;;
 	a)	append=$OPTARG ;;
 	q)	quiet=1 ;;
 	*)	usage ;;
@@ -91,19 +94,20 @@ trap 'exit 129' HUP
 
 initrd=$kernel/lab-initrd
 flock "$kernel/.path" "$here/initrd.sh" "$version" "$initrd" "$here/init" \
-	-m virtio_pci -m virtio_console -m 9pnet_virtio -m 9p -m overlay || exit 125
+	-m virtio_pci -m virtio_console -m 9pnet_virtio -m 9p -m overlay -m kvm_amd || exit 125
 
 rm -rf "$out/.lab"
 mkdir "$out/.lab"
 printf '%s\0' "$@" >"$out/.lab/command"
 {
 	printf 'LAB_KERNEL=%q\n' "$version"
-	printf 'LAB_KERNEL_DIR=%q\n' "$kernel"
 	printf 'LAB_MODULES=%q\n' "$modules"
 	printf 'LAB_DIR=%q\n' "$here"
 	printf 'LAB_CWD=%q\n' "$PWD"
 	printf 'LAB_OUT=%q\n' /run/lab/out
 } >"$out/.lab/env"
+printf '%s\n' "$here" "$kernel/lib/modules" >"$out/.lab/dirs"
+printf '%s\n' "${paths[@]}" >"$out/.lab/paths"
 : >"$out/klog"
 : >"$out/stdout"
 

@@ -64,6 +64,8 @@ splat ' Call Trace:'
 splat 'BUG: test'
 
 expect 0 'passes an empty log'
+clean 'Command line: console=ttyS0 rcupdate.rcu_cpu_stall_timeout=120'
+clean 'Kernel command line: console=ttyS0 rcupdate.rcu_cpu_stall_timeout=120'
 clean 'rcu: 	RCU restricting CPUs from NR_CPUS=8192 to nr_cpu_ids=2.'
 clean 'rcu: RCU calculated value of scheduler-enlistment delay is 25 jiffies.'
 clean 'rcu: 	RCU CPU stall warnings timeout set to 120 (rcu_cpu_stall_timeout)'

@@ -40,7 +40,7 @@ patterns=(
 )
 
 # What a healthy kernel may say of itself and the patterns would match.
-harmless='rcu: .*(configured|RCU CPU stall warnings timeout|Adjusting|boot option)|KernelAddressSanitizer initialized|kfence: initialized'
+harmless='ommand line:|rcu: .*(configured|RCU CPU stall warnings timeout|Adjusting|boot option)|KernelAddressSanitizer initialized|kfence: initialized'
 
 all=$(IFS='|'; echo "${patterns[*]}")
 excerpt=$(tr -d '\r\000' <"$1" | { grep -avE "$harmless" || true; } |
