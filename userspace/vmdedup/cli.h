@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the subcommands share. */
+#ifndef _CLI_H
+#define _CLI_H
+
+#include <getopt.h>
+#include <stdbool.h>
+
+#include "vmdedup.h"
+
+/* Exit statuses. */
+#define CLI_OK		0
+#define CLI_USAGE	1	/* the command line is wrong */
+#define CLI_REFUSED	2	/* the kernel or the environment refused */
+
+/**
+ * struct cli - one run of the command
+ * @ctx: the library's context
+ * @proc_dir: /proc, or what a test puts in its place
+ * @json: JSON instead of text on standard output
+ * @pretty: indent the JSON
+ */
+struct cli {
+	struct vmdedup_ctx *ctx;
+	const char *proc_dir;
+	bool json;
+	bool pretty;
+};
+
+/**
+ * struct command - a subcommand
+ * @name: how it is called
+ * @args: its arguments, for the usage line
+ * @summary: one line for the list of commands
+ * @help: what --help says below the usage line
+ * @run: does it; @argv[0] is "vmdedup"; returns an exit status
+ */
+struct command {
+	const char *name;
+	const char *args;
+	const char *summary;
+	const char *help;
+	int (*run)(struct cli *cli, int argc, char **argv);
+};
+
+extern const struct command command_register;
+extern const struct command command_unregister;
+extern const struct command command_merge;
+extern const struct command command_status;
+
+/* The options that every subcommand has. */
+#define CLI_SHORT_OPTIONS	"jph"
+#define CLI_LONG_OPTIONS					\
+	{ "json",	no_argument,	NULL,	'j' },		\
+	{ "pretty",	no_argument,	NULL,	'p' },		\
+	{ "help",	no_argument,	NULL,	'h' },		\
+	{ NULL,		0,		NULL,	0 }
+
+/* getopt_long() values of options without a letter. */
+enum {
+	OPT_ALL = 256,
+	OPT_COUNT,
+	OPT_MIN_SIZE,
+	OPT_PID,
+	OPT_ROUNDS,
+	OPT_UNMERGE,
+};
+
+/* What cli_common_option() returns when the command shall go on. */
+#define CLI_CONTINUE	(-1)
+
+int cli_run(struct cli *cli, int argc, char **argv);
+int cli_common_option(struct cli *cli, const struct command *command, int c);
+int cli_open(struct cli *cli);
+void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int cli_usage(const struct command *command, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#endif /* _CLI_H */
