@@ -6,7 +6,7 @@
 
 # shellcheck source=/dev/null
 . /run/lab/out/.lab/env
-export LAB_KERNEL LAB_OUT LAB_MODULES LAB_DIR
+export LAB_KERNEL LAB_OUT LAB_MODULES LAB_DIR LAB_BIN
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export HOME=/root TERM=dumb LANG=C.UTF-8
 
@@ -15,7 +15,7 @@ ulimit -c 0
 cd "$LAB_CWD" || cd /
 mapfile -d '' -t command </run/lab/out/.lab/command
 
-setsid --wait "${command[@]}" >/dev/hvc0 2>&1
+"$LAB_BIN/labrun" /dev/vport0p1 "${command[@]}"
 status=$?
 echo "lab: program ended with status $status"
 echo "$status" >/run/lab/out/.lab/status

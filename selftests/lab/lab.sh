@@ -76,6 +76,7 @@ cleanup()
 }
 
 "$here/packages.sh" demo || exit 125
+make -s -C "$here" BUILD="$build" >&2 || exit 125
 kdir=$("$here/kernel.sh" "$version") || exit 125
 kernel=$(dirname "$kdir")
 
@@ -103,6 +104,7 @@ printf '%s\0' "$@" >"$out/.lab/command"
 	printf 'LAB_KERNEL=%q\n' "$version"
 	printf 'LAB_MODULES=%q\n' "$modules"
 	printf 'LAB_DIR=%q\n' "$here"
+	printf 'LAB_BIN=%q\n' "$build/lab"
 	printf 'LAB_CWD=%q\n' "$PWD"
 	printf 'LAB_OUT=%q\n' /run/lab/out
 } >"$out/.lab/env"
@@ -133,12 +135,17 @@ qemu=(
 	-serial chardev:klog
 	-device virtio-serial-pci
 	-chardev "$chardev,logfile=$out/stdout"
-	-device virtconsole,chardev=prog
+	-device virtserialport,chardev=prog,nr=1
 	-virtfs "local,path=/,mount_tag=root,security_model=none,readonly=on,multidevs=remap"
 	-virtfs "local,path=$out,mount_tag=out,security_model=none,multidevs=remap"
 	-device virtio-rng-pci
 	-name "lab-$version"
 )
+
+# At the end of its standard input QEMU would take the reader of the program's
+# output for gone: give it one that never ends.
+mkfifo "$out/.lab/stdin"
+exec 9<>"$out/.lab/stdin"
 
 # QEMU must not outlive this script however that ends: the kernel kills
 # timeout with it, and QEMU with timeout.  It also holds a lock for as long as
@@ -146,7 +153,7 @@ qemu=(
 setpriv --pdeathsig KILL flock --no-fork "$out/.lab/alive" \
 	timeout --foreground -k 5 "$limit" \
 	setpriv --pdeathsig KILL "${qemu[@]}" \
-	</dev/null 2>"$out/.lab/qemu.err" &
+	<&9 2>"$out/.lab/qemu.err" &
 qemu_pid=$!
 ended=0
 wait "$qemu_pid" || ended=$?
