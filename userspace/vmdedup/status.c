@@ -130,23 +130,6 @@ static uint64_t stat_of(const struct status *status, const char *name)
 	return value;
 }
 
-static void print_host_skips(const struct status *status)
-{
-	__u64 skipped[VMDEDUP_SKIP_SLOTS] = { 0 };
-	char name[64];
-	uint64_t any = 0;
-	uint32_t i;
-
-	for (i = 0; i < VMDEDUP_SKIP_NR; i++) {
-		snprintf(name, sizeof(name), "skip_%s", vmdedup_skip_name(i));
-		skipped[i] = stat_of(status, name);
-		any |= skipped[i];
-	}
-	if (any)
-		puts("not merged (stats/skip_*):");
-	print_skipped(skipped);
-}
-
 static void print_host(const struct status *status)
 {
 	char size[HUMAN_SIZE_MAX];
@@ -167,7 +150,6 @@ static void print_host(const struct status *status)
 			printf("  %-20s  %" PRIu64 "\n", status->tunables.values[i].name,
 			       status->tunables.values[i].value);
 	}
-	print_host_skips(status);
 }
 
 /* The sums over the regions of a process. */
@@ -240,6 +222,24 @@ static void print_guests(const struct cli *cli, struct region_list *list)
 	print_guest(cli, &guest);
 }
 
+/* Not the counters in sysfs: these add up over all passes. */
+static void print_skips(const struct region_list *list)
+{
+	__u64 skipped[VMDEDUP_SKIP_SLOTS] = { 0 };
+	bool any = false;
+	size_t i, j;
+
+	for (i = 0; i < list->count; i++) {
+		for (j = 0; j < VMDEDUP_SKIP_SLOTS; j++) {
+			skipped[j] += list->regions[i].skipped[j];
+			any |= skipped[j];
+		}
+	}
+	if (any)
+		puts("\nnot merged in the last pass:");
+	print_skipped(skipped);
+}
+
 static int show(struct cli *cli, uint32_t query_flags)
 {
 	struct status status;
@@ -256,6 +256,7 @@ static int show(struct cli *cli, uint32_t query_flags)
 		print_host(&status);
 		if (status.regions_known)
 			print_guests(cli, &status.regions);
+		print_skips(&status.regions);
 	}
 	status_free(&status);
 	return result;
