@@ -45,7 +45,6 @@
  *	EINVAL		@size is smaller than the first version of the struct,
  *			an unknown flag or reserved member is set, or as below
  *	ENOTTY		no such call
- *	ENODEV		the module is being unloaded
  *	ENOMEM		out of memory
  *	EINTR		a signal arrived before anything was done
  * Register:

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/rcupdate.h>
+
+#include <uapi/linux/vmdedup.h>
+
+#include "../mm/region.h"
+#include "../scan/engine.h"
+#include "../scan/scanner.h"
+#include "api.h"
+
+static struct miscdevice vmdedup_device = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = VMDEDUP_DEVICE_NAME,
+	.fops = &vmdedup_fops,
+	.groups = vmdedup_attr_groups,
+	.mode = 0660,
+};
+
+static int __init vmdedup_init(void)
+{
+	int err;
+
+	err = vmdedup_engine_init();
+	if (err)
+		return err;
+	err = vmdedup_scanner_start();
+	if (err)
+		goto exit_engine;
+	err = misc_register(&vmdedup_device);
+	if (err)
+		goto stop_scanner;
+	return 0;
+
+stop_scanner:
+	vmdedup_scanner_stop();
+exit_engine:
+	vmdedup_engine_exit();
+	return err;
+}
+
+static void __exit vmdedup_exit(void)
+{
+	misc_deregister(&vmdedup_device);
+	vmdedup_scanner_stop();
+	vmdedup_region_remove_all();
+	vmdedup_engine_exit();
+	/* kfree_rcu() of regions calls nothing of ours: no rcu_barrier(). */
+}
+
+module_init(vmdedup_init);
+module_exit(vmdedup_exit);
+
+MODULE_DESCRIPTION("De-duplication of the memory of KVM guests");
+MODULE_AUTHOR("The vmdedup authors");
+MODULE_LICENSE("GPL");
+MODULE_VERSION(VMDEDUP_VERSION);

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /sys/class/misc/vmdedup/: tunables at the top, counters in stats/. What
+ * each means is in Documentation/ABI/testing/sysfs-class-misc-vmdedup.
+ */
+#include <linux/device.h>
+#include <linux/kstrtox.h>
+#include <linux/mutex.h>
+#include <linux/sysfs.h>
+
+#include "../mm/unmerge.h"
+#include "../scan/engine.h"
+#include "../scan/scanner.h"
+#include "api.h"
+
+/* Writers of tunables: run=2 works for a while, and must not be overtaken. */
+static DEFINE_MUTEX(tunable_lock);
+
+static int unmerge_all(void)
+{
+	struct vmdedup_region *region;
+	u64 id = 0, pages;
+	int err = 0;
+
+	while (!err && (region = vmdedup_region_next(id))) {
+		id = region->id;
+		err = vmdedup_unmerge_region(region, false, &pages);
+		vmdedup_account_event(VMDEDUP_EV_pages_unmerged, pages);
+		if (err == -ENOENT)
+			err = 0;	/* has just gone */
+		vmdedup_region_put(region);
+	}
+	vmdedup_account_sweep();
+	return err;
+}
+
+static int set_run(unsigned int run)
+{
+	unsigned int old = vmdedup_tunables.run;
+	int err = 0;
+
+	lockdep_assert_held(&tunable_lock);
+	if (run == VMDEDUP_UNMERGED) {
+		WRITE_ONCE(vmdedup_tunables.run, VMDEDUP_STOPPED);
+		err = unmerge_all();
+	}
+	WRITE_ONCE(vmdedup_tunables.run, err ? old : run);
+	return err;
+}
+
+static ssize_t tunable_store(const char *buf, size_t count, unsigned int *value,
+			     unsigned int lo, unsigned int hi)
+{
+	unsigned int new;
+	int err = 0;
+
+	if (kstrtouint(buf, 0, &new) || new < lo || new > hi)
+		return -EINVAL;
+	mutex_lock(&tunable_lock);
+	if (value == &vmdedup_tunables.run)
+		err = set_run(new);
+	else
+		WRITE_ONCE(*value, new);
+	mutex_unlock(&tunable_lock);
+	vmdedup_scanner_kick();
+	return err ?: count;
+}
+
+#define TUNABLE_ATTR(name, lo, hi, def)					\
+static ssize_t name##_show(struct device *dev,				\
+			   struct device_attribute *attr, char *buf)	\
+{									\
+	return sysfs_emit(buf, "%u\n", READ_ONCE(vmdedup_tunables.name)); \
+}									\
+static ssize_t name##_store(struct device *dev,				\
+			    struct device_attribute *attr,		\
+			    const char *buf, size_t count)		\
+{									\
+	return tunable_store(buf, count, &vmdedup_tunables.name, lo, hi); \
+}									\
+static DEVICE_ATTR_RW(name);
+VMDEDUP_TUNABLES(TUNABLE_ATTR)
+
+#define STAT_ATTR(name, expr)						\
+static ssize_t name##_show(struct device *dev,				\
+			   struct device_attribute *attr, char *buf)	\
+{									\
+	return sysfs_emit(buf, "%llu\n", (unsigned long long)(expr));	\
+}									\
+static DEVICE_ATTR_RO(name);
+
+#define EVENT_ATTR(name, what)						\
+	STAT_ATTR(name, vmdedup_account_event_read(VMDEDUP_EV_##name))
+VMDEDUP_EVENTS(EVENT_ATTR)
+
+#define SKIP_ATTR(NAME, name, text)					\
+	STAT_ATTR(skip_##name, vmdedup_account_skip_read(VMDEDUP_SKIP_##NAME))
+VMDEDUP_SKIP_REASONS(SKIP_ATTR)
+
+#define GAUGE_ATTR(name, what)						\
+static u64 gauge_##name(void)						\
+{									\
+	struct vmdedup_gauges gauges;					\
+									\
+	vmdedup_account_gauges(&gauges);				\
+	return gauges.name;						\
+}									\
+STAT_ATTR(name, gauge_##name())
+VMDEDUP_GAUGES(GAUGE_ATTR)
+
+static struct attribute *tunable_attrs[] = {
+#define TUNABLE_ENTRY(name, lo, hi, def) &dev_attr_##name.attr,
+	VMDEDUP_TUNABLES(TUNABLE_ENTRY)
+	NULL
+};
+
+static struct attribute *stat_attrs[] = {
+#define STAT_ENTRY(name, what) &dev_attr_##name.attr,
+	VMDEDUP_EVENTS(STAT_ENTRY)
+	VMDEDUP_GAUGES(STAT_ENTRY)
+#define SKIP_ENTRY(NAME, name, text) &dev_attr_skip_##name.attr,
+	VMDEDUP_SKIP_REASONS(SKIP_ENTRY)
+	NULL
+};
+
+static const struct attribute_group tunable_group = {
+	.attrs = tunable_attrs,
+};
+
+static const struct attribute_group stat_group = {
+	.name = "stats",
+	.attrs = stat_attrs,
+};
+
+const struct attribute_group *vmdedup_attr_groups[] = {
+	&tunable_group,
+	&stat_group,
+	NULL
+};

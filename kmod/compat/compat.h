@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Where supported kernels differ.
+ *
+ * compat/probes/ asks one question a file, and of each pair exactly one must
+ * compile against the headers at hand: the build writes the answers into
+ * vmdedup_probes.h. Nothing outside this directory may depend on them.
+ */
+#ifndef VMDEDUP_COMPAT_H
+#define VMDEDUP_COMPAT_H
+
+#include <linux/mm.h>
+#include <linux/percpu_counter.h>
+#include <linux/swap.h>
+#include <linux/swapops.h>
+
+#include "vmdedup_probes.h"
+
+#if VMDEDUP_PROBE_rss_atomic + VMDEDUP_PROBE_rss_percpu != 1
+#error "vmdedup: unknown layout of mm_struct.rss_stat; this kernel is not supported"
+#endif
+#if VMDEDUP_PROBE_gup_vmas + VMDEDUP_PROBE_gup_plain != 1
+#error "vmdedup: unknown get_user_pages_remote(); this kernel is not supported"
+#endif
+#if VMDEDUP_PROBE_leaf_swp_entry + VMDEDUP_PROBE_leaf_softleaf != 1
+#error "vmdedup: unknown migration entries; this kernel is not supported"
+#endif
+
+#if VMDEDUP_PROBE_leaf_softleaf
+#include <linux/leafops.h>
+#endif
+
+/**
+ * vmdedup_compat_rss_add() - change a resident set counter
+ * @mm: whose
+ * @member: MM_FILEPAGES, ...
+ * @delta: pages
+ *
+ * add_mm_counter() without its tracepoint, which modules cannot call.
+ */
+static inline void vmdedup_compat_rss_add(struct mm_struct *mm, int member,
+					  long delta)
+{
+#if VMDEDUP_PROBE_rss_atomic
+	atomic_long_add(delta, &mm->rss_stat.count[member]);
+#else
+	percpu_counter_add(&mm->rss_stat[member], delta);
+#endif
+}
+
+/**
+ * vmdedup_compat_gup_remote() - get one page of another process
+ * @mm: whose; mmap_lock held for reading
+ * @addr: where
+ * @flags: FOLL_*
+ * @page: out: the page, with a reference
+ * @locked: in: 1; out: 0 if the mmap_lock was dropped on the way
+ *
+ * Return: 1 or -errno.
+ */
+static inline long vmdedup_compat_gup_remote(struct mm_struct *mm,
+					     unsigned long addr,
+					     unsigned int flags,
+					     struct page **page, int *locked)
+{
+#if VMDEDUP_PROBE_gup_vmas
+	return get_user_pages_remote(mm, addr, 1, flags, page, NULL, locked);
+#else
+	return get_user_pages_remote(mm, addr, 1, flags, page, locked);
+#endif
+}
+
+/* What a PTE that is neither none nor present stands for. */
+enum vmdedup_leaf {
+	VMDEDUP_LEAF_SWAP,
+	VMDEDUP_LEAF_MIGRATION,
+	VMDEDUP_LEAF_DEVICE,
+	VMDEDUP_LEAF_POISON,
+	VMDEDUP_LEAF_MARKER,
+};
+
+#if VMDEDUP_PROBE_leaf_swp_entry
+
+static inline enum vmdedup_leaf vmdedup_compat_leaf(pte_t pte)
+{
+	swp_entry_t entry = pte_to_swp_entry(pte);
+
+	if (is_migration_entry(entry))
+		return VMDEDUP_LEAF_MIGRATION;
+	if (is_hwpoison_entry(entry))
+		return VMDEDUP_LEAF_POISON;
+	if (is_pte_marker_entry(entry))
+		return VMDEDUP_LEAF_MARKER;
+	if (non_swap_entry(entry))
+		return VMDEDUP_LEAF_DEVICE;
+	return VMDEDUP_LEAF_SWAP;
+}
+
+/* The page that a migration entry stands for. */
+static inline struct page *vmdedup_compat_leaf_page(pte_t pte)
+{
+	return pfn_swap_entry_to_page(pte_to_swp_entry(pte));
+}
+
+#else
+
+static inline enum vmdedup_leaf vmdedup_compat_leaf(pte_t pte)
+{
+	softleaf_t entry = softleaf_from_pte(pte);
+
+	if (softleaf_is_migration(entry))
+		return VMDEDUP_LEAF_MIGRATION;
+	if (softleaf_is_hwpoison(entry))
+		return VMDEDUP_LEAF_POISON;
+	if (softleaf_is_marker(entry))
+		return VMDEDUP_LEAF_MARKER;
+	if (!softleaf_is_swap(entry))
+		return VMDEDUP_LEAF_DEVICE;
+	return VMDEDUP_LEAF_SWAP;
+}
+
+static inline struct page *vmdedup_compat_leaf_page(pte_t pte)
+{
+	return softleaf_to_page(softleaf_from_pte(pte));
+}
+
+#endif
+
+#ifdef VM_DROPPABLE
+#define VMDEDUP_VM_DROPPABLE	VM_DROPPABLE
+#else
+#define VMDEDUP_VM_DROPPABLE	VM_NONE
+#endif
+
+#endif /* VMDEDUP_COMPAT_H */

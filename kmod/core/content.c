@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "content.h"
+
+/**
+ * vmdedup_content_is_zero() - is a page all zero?
+ * @addr: PAGE_SIZE bytes
+ *
+ * The page may change meanwhile: the answer is a hint unless nobody can write
+ * to it. Any context.
+ */
+bool vmdedup_content_is_zero(const void *addr)
+{
+	return !memchr_inv(addr, 0, PAGE_SIZE);
+}
+
+/**
+ * vmdedup_content_seed() - the checksum seed of a trust domain
+ * @boot_seed: random, drawn when the module was loaded
+ * @domain: trust domain
+ *
+ * Nobody outside can tell which contents collide, and equal contents have
+ * unrelated checksums in different domains. Any context.
+ */
+u64 vmdedup_content_seed(u64 boot_seed, u64 domain)
+{
+	return xxh64(&domain, sizeof(domain), boot_seed);
+}
+
+/**
+ * vmdedup_content_sum() - checksum of a page
+ * @addr: PAGE_SIZE bytes
+ * @seed: from vmdedup_content_seed()
+ *
+ * Only ever proposes: equal checksums are a reason to compare the bytes.
+ * Any context.
+ */
+u64 vmdedup_content_sum(const void *addr, u64 seed)
+{
+	return xxh64(addr, PAGE_SIZE, seed);
+}

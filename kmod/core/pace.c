@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "pace.h"
+
+/* Time not used in the past is forgiven up to this, ns: no later bursts. */
+#define MAX_CREDIT	(NSEC_PER_SEC / 10)
+/* Nor does one large step block for longer than this, ns. */
+#define MAX_DEBT	(10 * NSEC_PER_SEC)
+
+/**
+ * vmdedup_pace_rate() - pages per second to scan
+ * @scan_rate: the tunable; 0 means automatic
+ * @pass_pages: pages that the last complete pass looked at
+ * @target_secs: how long a pass should take in automatic mode, at least 1
+ *
+ * Return: pages per second, never 0.
+ */
+u64 vmdedup_pace_rate(u64 scan_rate, u64 pass_pages, u64 target_secs)
+{
+	if (scan_rate)
+		return scan_rate;
+	return max(div64_u64(pass_pages, max(target_secs, 1ULL)),
+		   VMDEDUP_PACE_MIN_RATE);
+}
+
+/**
+ * vmdedup_pace_sleep() - account pages and say how long to sleep
+ * @pace: state, zero at first
+ * @now: monotonic time, ns
+ * @pages: pages scanned since the last call
+ * @rate: pages per second, not 0
+ *
+ * Return: ns to sleep, 0 when there is no need.
+ */
+u64 vmdedup_pace_sleep(struct vmdedup_pace *pace, u64 now, u64 pages, u64 rate)
+{
+	u64 floor = now > MAX_CREDIT ? now - MAX_CREDIT : 0;
+	u64 cost;
+
+	/* A call never brings more pages than fit a u64 of ns; be sure. */
+	pages = min(pages, U64_MAX / NSEC_PER_SEC);
+	cost = min(div64_u64(pages * NSEC_PER_SEC, rate), MAX_DEBT);
+	pace->due = max(pace->due, floor) + cost;
+	pace->due = min(pace->due, now + MAX_DEBT);
+	return pace->due > now ? pace->due - now : 0;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Shared frames as pages.
+ *
+ * A frame's page is fresh from the allocator, is filled before anybody else
+ * can see it, and is never anonymous, never on an LRU list and never mapped
+ * writable. It is an ordinary reference-counted page: one reference for the
+ * stable tree, one for each mapping. So it outlives this module.
+ */
+#ifndef VMDEDUP_MM_FRAME_H
+#define VMDEDUP_MM_FRAME_H
+
+#include <linux/mm.h>
+
+#include "../core/stable.h"
+
+/* More mappings of one frame than this would endanger its counters. */
+#define VMDEDUP_FRAME_MAX_REFS	(1 << 30)
+
+int vmdedup_frame_init(void);
+void vmdedup_frame_exit(void);
+struct vmdedup_frame *vmdedup_frame_make(struct page *src,
+					 const struct vmdedup_key *key,
+					 u64 seed);
+void vmdedup_frame_free(struct vmdedup_frame *frame);
+bool vmdedup_frame_owns(struct page *page);
+bool vmdedup_frame_equals(struct vmdedup_frame *frame, struct page *page);
+bool vmdedup_pages_equal(struct page *a, struct page *b);
+void vmdedup_frame_map(struct page *page, struct mm_struct *mm);
+
+/**
+ * vmdedup_frame_mappings() - how often a frame's page is mapped
+ * @page: its page
+ */
+static inline int vmdedup_frame_mappings(struct page *page)
+{
+	return atomic_read(&page->_mapcount) + 1;
+}
+
+#endif /* VMDEDUP_MM_FRAME_H */

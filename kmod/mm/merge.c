@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The merge itself.
+ *
+ * Invariant: no write is ever lost. Bytes are compared while the page is
+ * mapped nowhere, locked, and known to have no reference but those of the
+ * kernel's reverse mapping and ours; whoever wants to write to it waits for
+ * the migration entry that stands in its place. What replaces the entry is
+ * either the page itself, or a frame that was found equal and that nobody
+ * can write to.
+ *
+ * migrate_vma_setup() does the taking away (it is made for devices that keep
+ * memory of their own, see Documentation/mm/hmm.rst); with no destination
+ * given, migrate_vma_finalize() puts back what has not been replaced.
+ */
+#include <linux/highmem.h>
+#include <linux/ktime.h>
+#include <linux/migrate.h>
+#include <linux/mm.h>
+#include <linux/pgtable.h>
+
+#include "../compat/compat.h"
+#include "../core/content.h"
+#include "../trace.h"
+#include "frame.h"
+#include "merge.h"
+#include "table.h"
+#include "vma.h"
+
+static void merge_skip(const struct vmdedup_job *job, enum vmdedup_skip reason,
+		       struct vmdedup_tally *tally)
+{
+	tally->skip[reason]++;
+	trace_vmdedup_skip(job->place.region, job->place.vpn, reason);
+}
+
+static bool page_has_content(struct page *page, struct vmdedup_frame *frame)
+{
+	bool zero;
+	void *addr;
+
+	if (frame)
+		return vmdedup_frame_equals(frame, page);
+	addr = kmap_local_page(page);
+	zero = vmdedup_content_is_zero(addr);
+	kunmap_local(addr);
+	return zero;
+}
+
+/* Compare what was taken away; win->take is left for what is equal. */
+static unsigned int window_compare(struct vmdedup_window *win,
+				   const struct vmdedup_job *jobs,
+				   unsigned int nr, struct vmdedup_tally *tally)
+{
+	unsigned int i, equal = 0;
+
+	for (i = 0; i < nr; i++) {
+		struct page *page = migrate_pfn_to_page(win->src[i]);
+
+		win->take[i] = false;
+		if (!page || !(win->src[i] & MIGRATE_PFN_MIGRATE)) {
+			merge_skip(&jobs[i], VMDEDUP_SKIP_BUSY, tally);
+		} else if (!page_has_content(page, jobs[i].frame)) {
+			merge_skip(&jobs[i], VMDEDUP_SKIP_CHANGED, tally);
+		} else {
+			win->take[i] = true;
+			equal++;
+		}
+	}
+	return equal;
+}
+
+/* Put a shared frame, or the zero page, where a migration entry is. */
+static void install(struct vm_area_struct *vma, unsigned long addr, pte_t *ptep,
+		    struct page *frame)
+{
+	pte_t old = READ_ONCE(*ptep), pte;
+
+	if (frame) {
+		pte = mk_pte(frame, vma->vm_page_prot);
+		vmdedup_frame_map(frame, vma->vm_mm);
+	} else {
+		pte = pte_mkspecial(pfn_pte(my_zero_pfn(addr),
+					    vma->vm_page_prot));
+		vmdedup_compat_rss_add(vma->vm_mm, MM_ANONPAGES, -1);
+	}
+	pte = pte_wrprotect(pte);
+	/* The content is the same as before: so is what checkpointing sees. */
+	if (pte_swp_soft_dirty(old))
+		pte = pte_mksoft_dirty(pte);
+	set_pte_at(vma->vm_mm, addr, ptep, pte);
+}
+
+static void window_install(struct vm_area_struct *vma,
+			   struct vmdedup_window *win,
+			   const struct vmdedup_job *jobs, unsigned int nr,
+			   struct vmdedup_tally *tally)
+{
+	unsigned long addr = jobs[0].place.vpn << PAGE_SHIFT, next;
+	pmd_t *pmd = vmdedup_pmd(vma->vm_mm, addr, &next);
+	struct vmdedup_table table;
+	unsigned int i;
+
+	if (!pmd || !vmdedup_table_lock(vma->vm_mm, pmd, addr, &table)) {
+		for (i = 0; i < nr; i++)
+			if (win->take[i])
+				merge_skip(&jobs[i], VMDEDUP_SKIP_BUSY, tally);
+		return;
+	}
+	for (i = 0; i < nr; i++, addr += PAGE_SIZE) {
+		struct page *frame = jobs[i].frame ? jobs[i].frame->page : NULL;
+		pte_t pte = READ_ONCE(table.pte[i]);
+
+		if (!win->take[i])
+			continue;
+		/* Meanwhile it may have been unmapped by MADV_DONTNEED. */
+		if (pte_none(pte) || pte_present(pte) ||
+		    vmdedup_compat_leaf(pte) != VMDEDUP_LEAF_MIGRATION ||
+		    vmdedup_compat_leaf_page(pte) !=
+		    migrate_pfn_to_page(win->src[i]) ||
+		    (frame && page_ref_count(frame) > VMDEDUP_FRAME_MAX_REFS)) {
+			merge_skip(&jobs[i], VMDEDUP_SKIP_BUSY, tally);
+			continue;
+		}
+		install(vma, addr, &table.pte[i], frame);
+		tally->ev[frame ? VMDEDUP_EV_pages_merged :
+				  VMDEDUP_EV_pages_zero_merged]++;
+	}
+	vmdedup_table_unlock(&table);
+}
+
+/* Take away, compare, replace, give back: all jobs are of one page table. */
+static void merge_window(struct vm_area_struct *vma,
+			 const struct vmdedup_job *jobs, unsigned int nr,
+			 struct vmdedup_window *win, struct vmdedup_tally *tally)
+{
+	unsigned long start = jobs[0].place.vpn << PAGE_SHIFT;
+	struct migrate_vma args = {
+		.vma = vma,
+		.src = win->src,
+		.dst = win->dst,
+		.start = start,
+		.end = start + ((unsigned long)nr << PAGE_SHIFT),
+		.flags = MIGRATE_VMA_SELECT_SYSTEM,
+	};
+	u64 before, ns;
+	unsigned int i;
+
+	memset(win->dst, 0, nr * sizeof(win->dst[0]));
+	before = ktime_get_ns();
+	if (migrate_vma_setup(&args)) {
+		for (i = 0; i < nr; i++)
+			merge_skip(&jobs[i], VMDEDUP_SKIP_BUSY, tally);
+		return;
+	}
+	tally->ev[VMDEDUP_EV_merge_runs]++;
+	if (window_compare(win, jobs, nr, tally))
+		window_install(vma, win, jobs, nr, tally);
+	migrate_vma_pages(&args);
+	migrate_vma_finalize(&args);
+	ns = ktime_get_ns() - before;
+	win->longest_ns = max(win->longest_ns, ns);
+	trace_vmdedup_merge(jobs[0].place.region, jobs[0].place.vpn, nr, ns);
+}
+
+/* Why not to ask the kernel for this page, as it is now. */
+static enum vmdedup_skip page_refused(struct vmdedup_look *look, bool *drain)
+{
+	if (look->kind == VMDEDUP_SKIP)
+		return look->reason;
+	if (look->kind != VMDEDUP_PAGE)
+		return VMDEDUP_SKIP_CHANGED;
+	if (folio_test_lru(page_folio(look->page)))
+		return VMDEDUP_ELIGIBLE;
+	if (!*drain)
+		return VMDEDUP_SKIP_LRU;
+	return VMDEDUP_ELIGIBLE;
+}
+
+/*
+ * Look before taking anything away: every page taken in vain makes a guest
+ * wait for nothing. Fills win->ask; counts what is refused.
+ */
+static void prefilter(struct mm_struct *mm, const struct vmdedup_job *jobs,
+		      unsigned int nr, struct vmdedup_merge_opts *opts,
+		      struct vmdedup_window *win, struct vmdedup_tally *tally)
+{
+	unsigned long addr = jobs[0].place.vpn << PAGE_SHIFT, next;
+	pmd_t *pmd = vmdedup_pmd(mm, addr, &next);
+	bool huge = pmd && vmdedup_pmd_is_huge(READ_ONCE(*pmd));
+	struct vmdedup_table table;
+	bool locked, drains = false;
+	unsigned int i;
+
+	if (huge && opts->split) {
+		/* Checked again, page by page, once it is split. */
+		memset(win->ask, true, nr * sizeof(win->ask[0]));
+		tally->ev[VMDEDUP_EV_huge_split]++;
+		return;
+	}
+	locked = pmd && !huge && vmdedup_table_lock(mm, pmd, addr, &table);
+	for (i = 0; i < nr; i++) {
+		enum vmdedup_skip reason = VMDEDUP_SKIP_CHANGED;
+		struct vmdedup_look look;
+
+		if (locked) {
+			look = vmdedup_look_pte(READ_ONCE(table.pte[i]));
+			reason = page_refused(&look, &opts->drain);
+			if (reason == VMDEDUP_ELIGIBLE &&
+			    !folio_test_lru(page_folio(look.page)))
+				drains = true;
+		} else if (huge) {
+			reason = VMDEDUP_SKIP_HUGE;
+		}
+		win->ask[i] = reason == VMDEDUP_ELIGIBLE;
+		if (!win->ask[i])
+			merge_skip(&jobs[i], reason, tally);
+	}
+	if (locked)
+		vmdedup_table_unlock(&table);
+	if (drains) {
+		opts->drain = false;
+		tally->ev[VMDEDUP_EV_lru_drains]++;
+	}
+}
+
+/**
+ * vmdedup_merge_run() - merge a run
+ * @mm: address space, mmap_lock held for reading
+ * @jobs: consecutive pages of one page table
+ * @nr: how many, at least 1
+ * @opts: what may be done
+ * @win: working memory; @longest_ns is kept up
+ * @tally: results are counted here, a reason for each page not merged
+ *
+ * May sleep.
+ *
+ * Return: how many jobs were dealt with, at least 1; a run that crosses the
+ * end of a mapping is cut there, and the caller comes again with the rest.
+ */
+unsigned int vmdedup_merge_run(struct mm_struct *mm,
+			       const struct vmdedup_job *jobs, unsigned int nr,
+			       struct vmdedup_merge_opts *opts,
+			       struct vmdedup_window *win,
+			       struct vmdedup_tally *tally)
+{
+	unsigned long addr = jobs[0].place.vpn << PAGE_SHIFT;
+	struct vm_area_struct *vma = vma_lookup(mm, addr);
+	enum vmdedup_skip reason = VMDEDUP_SKIP_CHANGED;
+	unsigned int i, len;
+
+	mmap_assert_locked(mm);
+	if (vma)
+		reason = vmdedup_vma_skip(vma);
+	if (reason != VMDEDUP_ELIGIBLE) {
+		merge_skip(&jobs[0], reason, tally);
+		return 1;
+	}
+	nr = min_t(unsigned long, nr, (vma->vm_end - addr) >> PAGE_SHIFT);
+	prefilter(mm, jobs, nr, opts, win, tally);
+	for (i = 0; i < nr; i += len) {
+		len = 1;
+		if (!win->ask[i])
+			continue;
+		while (i + len < nr && win->ask[i + len])
+			len++;
+		merge_window(vma, jobs + i, len, win, tally);
+	}
+	return nr;
+}
+
+/**
+ * vmdedup_maps_huge() - is there a huge page at a place?
+ * @mm: address space, mmap_lock held for reading
+ * @vpn: page number of the address
+ */
+bool vmdedup_maps_huge(struct mm_struct *mm, u64 vpn)
+{
+	unsigned long next;
+	pmd_t *pmd = vmdedup_pmd(mm, vpn << PAGE_SHIFT, &next);
+
+	return pmd && vmdedup_pmd_is_huge(READ_ONCE(*pmd));
+}

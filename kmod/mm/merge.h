@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Merging a run of pages: the last stage of the pipeline. */
+#ifndef VMDEDUP_MM_MERGE_H
+#define VMDEDUP_MM_MERGE_H
+
+#include <linux/mm_types.h>
+
+#include "../core/runs.h"
+#include "../core/stats.h"
+
+/**
+ * struct vmdedup_window - a run of pages taken away from their mappings
+ * @src: for migrate_vma_setup()
+ * @dst: likewise; stays empty, the kernel moves nothing for us
+ * @ask: which jobs of the run are worth taking the page away for
+ * @take: which pages of a part of the run were taken away and found equal
+ * @longest_ns: longest time for which a run was unmapped
+ */
+struct vmdedup_window {
+	unsigned long src[VMDEDUP_RUN_MAX];
+	unsigned long dst[VMDEDUP_RUN_MAX];
+	bool ask[VMDEDUP_RUN_MAX];
+	bool take[VMDEDUP_RUN_MAX];
+	u64 longest_ns;
+};
+
+/**
+ * struct vmdedup_merge_opts - what a merge may do
+ * @split: huge pages may be split
+ * @drain: pages in the LRU caches of CPUs may be asked for, which drains them
+ *	all; is reset by the first run that does so
+ */
+struct vmdedup_merge_opts {
+	bool split;
+	bool drain;
+};
+
+unsigned int vmdedup_merge_run(struct mm_struct *mm,
+			       const struct vmdedup_job *jobs, unsigned int nr,
+			       struct vmdedup_merge_opts *opts,
+			       struct vmdedup_window *win,
+			       struct vmdedup_tally *tally);
+bool vmdedup_maps_huge(struct mm_struct *mm, u64 vpn);
+
+#endif /* VMDEDUP_MM_MERGE_H */

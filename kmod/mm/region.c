@@ -1,0 +1,471 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/xarray.h>
+
+#include "region.h"
+#include "vma.h"
+
+/* One file's hold on one region. */
+struct hold {
+	struct list_head in_region;
+	struct list_head in_owner;
+	struct vmdedup_owner *owner;
+	struct vmdedup_region *region;
+};
+
+static DEFINE_MUTEX(registry_lock);
+/* Regions by id. Changed under registry_lock, read under RCU. */
+static DEFINE_XARRAY(regions);
+/* These under registry_lock: */
+static LIST_HEAD(spaces);
+static unsigned long nr_regions;
+static u64 last_id;
+
+static void space_free(struct kref *ref)
+{
+	struct vmdedup_space *space = container_of(ref, struct vmdedup_space, ref);
+
+	mmdrop(space->mm);
+	put_pid(space->pid);
+	kfree(space);
+}
+
+/*
+ * The registry's regions hold the reference that keeps a space in the list;
+ * a space whose last region has gone is unlinked at once.
+ */
+static struct vmdedup_space *space_find(struct mm_struct *mm)
+{
+	struct vmdedup_space *space;
+
+	lockdep_assert_held(&registry_lock);
+	list_for_each_entry(space, &spaces, node)
+		if (space->mm == mm)
+			return space;
+	return NULL;
+}
+
+static struct vmdedup_space *space_make(struct vmdedup_register_args *args)
+{
+	struct vmdedup_space *space = kzalloc(sizeof(*space), GFP_KERNEL);
+
+	if (!space)
+		return NULL;
+	kref_init(&space->ref);
+	INIT_LIST_HEAD(&space->regions);
+	mmgrab(args->mm);
+	space->mm = args->mm;
+	space->pid = get_pid(args->pid);
+	space->uid = args->uid;
+	space->domain = __kuid_val(args->uid);
+	list_add_tail(&space->node, &spaces);
+	return space;
+}
+
+static void space_unlink_if_empty(struct vmdedup_space *space)
+{
+	lockdep_assert_held(&registry_lock);
+	if (list_empty(&space->regions))
+		list_del_init(&space->node);
+}
+
+static void region_free(struct kref *ref)
+{
+	struct vmdedup_region *region;
+
+	region = container_of(ref, struct vmdedup_region, ref);
+	kref_put(&region->space->ref, space_free);
+	kfree_rcu(region, rcu);
+}
+
+/**
+ * vmdedup_region_get() - find a region
+ * @id: its id
+ *
+ * Return: the region with a reference, or NULL.
+ */
+struct vmdedup_region *vmdedup_region_get(u64 id)
+{
+	struct vmdedup_region *region;
+
+	rcu_read_lock();
+	region = xa_load(&regions, id);
+	if (region && !kref_get_unless_zero(&region->ref))
+		region = NULL;
+	rcu_read_unlock();
+	return region;
+}
+
+/**
+ * vmdedup_region_next() - find the region after an id
+ * @id: any id; 0 finds the first
+ *
+ * Return: the region with the smallest id above, with a reference, or NULL.
+ */
+struct vmdedup_region *vmdedup_region_next(u64 id)
+{
+	struct vmdedup_region *region;
+	unsigned long index = id;
+
+	rcu_read_lock();
+	do {
+		region = xa_find_after(&regions, &index, ULONG_MAX, XA_PRESENT);
+	} while (region && !kref_get_unless_zero(&region->ref));
+	rcu_read_unlock();
+	return region;
+}
+
+/**
+ * vmdedup_region_put() - drop a reference
+ * @region: the region
+ */
+void vmdedup_region_put(struct vmdedup_region *region)
+{
+	kref_put(&region->ref, region_free);
+}
+
+/**
+ * vmdedup_region_count() - how many regions there are
+ */
+unsigned long vmdedup_region_count(void)
+{
+	return READ_ONCE(nr_regions);
+}
+
+/**
+ * vmdedup_region_enter() - begin to work in a region's memory
+ * @region: with a reference
+ *
+ * The region stays alive and its memory stays until vmdedup_region_leave().
+ * May sleep.
+ *
+ * Return: false if the region is dead or frozen, or its process is gone.
+ */
+bool vmdedup_region_enter(struct vmdedup_region *region)
+{
+	down_read(&region->sem);
+	if (READ_ONCE(region->dead) || region->frozen ||
+	    !mmget_not_zero(region->space->mm)) {
+		up_read(&region->sem);
+		return false;
+	}
+	return true;
+}
+
+/**
+ * vmdedup_region_leave() - undo vmdedup_region_enter()
+ * @region: the region
+ *
+ * May be the last user of the address space, and take it down. May sleep.
+ */
+void vmdedup_region_leave(struct vmdedup_region *region)
+{
+	struct mm_struct *mm = region->space->mm;
+
+	up_read(&region->sem);
+	mmput(mm);
+}
+
+/**
+ * vmdedup_region_survey() - what is mapped in a range
+ * @mm: address space, mmap_lock held for reading
+ * @start: first address
+ * @end: first address after it
+ * @survey: out
+ */
+void vmdedup_region_survey(struct mm_struct *mm, unsigned long start,
+			   unsigned long end, struct vmdedup_survey *survey)
+{
+	struct vm_area_struct *vma;
+	unsigned long addr = start;
+
+	memset(survey, 0, sizeof(*survey));
+	while (addr < end && (vma = find_vma(mm, addr)) && vma->vm_start < end) {
+		enum vmdedup_skip reason = vmdedup_vma_skip(vma);
+		u64 bytes = min(end, vma->vm_end) - max(addr, vma->vm_start);
+
+		if (reason == VMDEDUP_ELIGIBLE)
+			survey->eligible += bytes;
+		else
+			survey->refused[reason] += bytes;
+		addr = vma->vm_end;
+	}
+}
+
+static struct hold *hold_find(struct vmdedup_region *region,
+			      struct vmdedup_owner *owner)
+{
+	struct hold *hold;
+
+	list_for_each_entry(hold, &region->holds, in_region)
+		if (hold->owner == owner)
+			return hold;
+	return NULL;
+}
+
+static void hold_add(struct hold *hold, struct vmdedup_region *region,
+		     struct vmdedup_owner *owner)
+{
+	hold->owner = owner;
+	hold->region = region;
+	list_add(&hold->in_region, &region->holds);
+	list_add(&hold->in_owner, &owner->holds);
+}
+
+static void hold_del(struct hold *hold)
+{
+	list_del(&hold->in_region);
+	list_del(&hold->in_owner);
+	kfree(hold);
+}
+
+/* Make a request one of the holders; @hold is used up, or freed. */
+static void region_adopt(struct vmdedup_region *region,
+			 struct vmdedup_register_args *args, struct hold *hold)
+{
+	lockdep_assert_held(&registry_lock);
+	if (args->flags & VMDEDUP_REGION_PERSIST)
+		region->flags |= VMDEDUP_REGION_PERSIST;
+	if (hold && !hold_find(region, args->owner))
+		hold_add(hold, region, args->owner);
+	else
+		kfree(hold);
+}
+
+/* Returns 0 if the range is free, 1 if it was adopted, or -EEXIST. */
+static int region_overlap(struct vmdedup_space *space,
+			  struct vmdedup_register_args *args, struct hold *hold)
+{
+	struct vmdedup_region *region;
+
+	list_for_each_entry(region, &space->regions, node) {
+		if (args->start >= region->end || args->end <= region->start)
+			continue;
+		args->region_id = region->id;
+		if (args->start < region->start || args->end > region->end)
+			return -EEXIST;
+		region_adopt(region, args, hold);
+		return 1;
+	}
+	return 0;
+}
+
+static struct vmdedup_region *region_make(struct vmdedup_register_args *args)
+{
+	struct vmdedup_region *region = kzalloc(sizeof(*region), GFP_KERNEL);
+
+	if (!region)
+		return NULL;
+	kref_init(&region->ref);
+	INIT_LIST_HEAD(&region->holds);
+	init_rwsem(&region->sem);
+	spin_lock_init(&region->lock);
+	region->start = args->start;
+	region->end = args->end;
+	region->flags = args->flags;
+	return region;
+}
+
+/* Link a new region in. On an error nothing was done. */
+static int region_link(struct vmdedup_region *region,
+		       struct vmdedup_register_args *args)
+{
+	struct vmdedup_space *space;
+	int err;
+
+	lockdep_assert_held(&registry_lock);
+	if (nr_regions >= VMDEDUP_MAX_REGIONS)
+		return -ENOSPC;
+	space = space_find(args->mm);
+	if (space)
+		kref_get(&space->ref);
+	else
+		space = space_make(args);
+	if (!space)
+		return -ENOMEM;
+	region->space = space;
+	region->id = last_id + 1;
+	list_add_tail(&region->node, &space->regions);
+	/* From here on others can find it: all members are set. */
+	err = xa_err(xa_store(&regions, region->id, region, GFP_KERNEL));
+	if (err) {
+		list_del(&region->node);
+		space_unlink_if_empty(space);
+		kref_put(&space->ref, space_free);
+		return err;
+	}
+	last_id++;
+	WRITE_ONCE(nr_regions, nr_regions + 1);
+	return 0;
+}
+
+/**
+ * vmdedup_region_register() - register a range
+ * @args: the request; the caller has checked it, and may manage @args->mm
+ *
+ * May sleep.
+ *
+ * Return: 0, -EEXIST, -ENOSPC or -ENOMEM as the UAPI header says.
+ */
+int vmdedup_region_register(struct vmdedup_register_args *args)
+{
+	struct vmdedup_region *region = region_make(args);
+	struct vmdedup_space *space;
+	struct hold *hold = NULL;
+	int ret = 0;
+
+	if (!region)
+		return -ENOMEM;
+	if (!(args->flags & VMDEDUP_REGION_PERSIST)) {
+		hold = kzalloc(sizeof(*hold), GFP_KERNEL);
+		if (!hold) {
+			kfree(region);
+			return -ENOMEM;
+		}
+	}
+	mutex_lock(&registry_lock);
+	space = space_find(args->mm);
+	if (space)
+		ret = region_overlap(space, args, hold);
+	args->existed = ret == 1;
+	if (!ret) {
+		ret = region_link(region, args);
+		if (!ret) {
+			args->region_id = region->id;
+			region_adopt(region, args, hold);
+		}
+	}
+	mutex_unlock(&registry_lock);
+	if (ret)
+		kfree(region);
+	if (ret < 0)
+		kfree(hold);
+	return min(ret, 0);
+}
+
+/* Take a region out of the registry; the caller gets the registry's reference. */
+static void region_unlink(struct vmdedup_region *region)
+{
+	struct hold *hold, *next;
+
+	lockdep_assert_held(&registry_lock);
+	WRITE_ONCE(region->dead, true);
+	xa_erase(&regions, region->id);
+	list_for_each_entry_safe(hold, next, &region->holds, in_region)
+		hold_del(hold);
+	list_del(&region->node);
+	space_unlink_if_empty(region->space);
+	WRITE_ONCE(nr_regions, nr_regions - 1);
+}
+
+/* Wait for those at work in an unlinked region, and drop the reference. */
+static void region_retire(struct vmdedup_region *region)
+{
+	down_write(&region->sem);
+	up_write(&region->sem);
+	vmdedup_region_put(region);
+}
+
+/**
+ * vmdedup_region_remove() - remove a region
+ * @region: with a reference
+ *
+ * When it returns nobody merges in the region any more. May sleep.
+ *
+ * Return: false if somebody else has removed it.
+ */
+bool vmdedup_region_remove(struct vmdedup_region *region)
+{
+	bool mine;
+
+	mutex_lock(&registry_lock);
+	mine = !region->dead;
+	if (mine)
+		region_unlink(region);
+	mutex_unlock(&registry_lock);
+	if (mine)
+		region_retire(region);
+	return mine;
+}
+
+/**
+ * vmdedup_region_remove_all() - remove every region
+ */
+void vmdedup_region_remove_all(void)
+{
+	struct vmdedup_region *region;
+
+	while ((region = vmdedup_region_next(0))) {
+		vmdedup_region_remove(region);
+		vmdedup_region_put(region);
+	}
+}
+
+/**
+ * vmdedup_region_reap() - remove the regions of processes that are gone
+ *
+ * May sleep.
+ *
+ * Return: true if there were any.
+ */
+bool vmdedup_region_reap(void)
+{
+	struct vmdedup_region *region;
+	bool any = false;
+	u64 id = 0;
+
+	while ((region = vmdedup_region_next(id))) {
+		id = region->id;
+		if (!atomic_read(&region->space->mm->mm_users))
+			any |= vmdedup_region_remove(region);
+		vmdedup_region_put(region);
+		cond_resched();
+	}
+	return any;
+}
+
+/**
+ * vmdedup_owner_init() - set up a file as a holder of regions
+ * @owner: the file's
+ */
+void vmdedup_owner_init(struct vmdedup_owner *owner)
+{
+	INIT_LIST_HEAD(&owner->holds);
+}
+
+/**
+ * vmdedup_owner_release() - the file is closed
+ * @owner: the file's
+ *
+ * Removes the regions that nobody else holds. May sleep.
+ */
+void vmdedup_owner_release(struct vmdedup_owner *owner)
+{
+	for (;;) {
+		struct vmdedup_region *region = NULL;
+		struct hold *hold;
+
+		mutex_lock(&registry_lock);
+		hold = list_first_entry_or_null(&owner->holds, struct hold,
+						in_owner);
+		if (hold) {
+			region = hold->region;
+			hold_del(hold);
+			if (!list_empty(&region->holds) ||
+			    (region->flags & VMDEDUP_REGION_PERSIST))
+				region = NULL;
+			else
+				region_unlink(region);
+		}
+		mutex_unlock(&registry_lock);
+		if (region)
+			region_retire(region);
+		if (!hold)
+			return;
+	}
+}

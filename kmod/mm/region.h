@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Regions, the address spaces they are in, and who holds them.
+ *
+ * A space keeps the mm_struct (mmgrab), not the memory: who works in it takes
+ * vmdedup_space_enter() for so long. A region is found by its id under RCU and
+ * kept by a reference; one that was removed is dead, and whoever means to
+ * change anything in it asks under @sem.
+ *
+ * Lock order: registry -> region->sem -> mmap_lock. The registry lock is not
+ * held while memory is worked on.
+ */
+#ifndef VMDEDUP_MM_REGION_H
+#define VMDEDUP_MM_REGION_H
+
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/mm_types.h>
+#include <linux/pid.h>
+#include <linux/rwsem.h>
+#include <linux/spinlock.h>
+#include <linux/uidgid.h>
+
+#include "../core/stats.h"
+
+#define VMDEDUP_MAX_REGIONS	65536
+
+/**
+ * struct vmdedup_space - an address space with regions
+ * @ref: one for each region, and of whoever uses it
+ * @node: in the list of all, under the registry lock
+ * @regions: its regions, under the registry lock
+ * @mm: the address space, kept by mmgrab()
+ * @pid: the process it was registered by
+ * @uid: that process' real user
+ * @domain: trust domain of its regions
+ */
+struct vmdedup_space {
+	struct kref ref;
+	struct list_head node;
+	struct list_head regions;
+	struct mm_struct *mm;
+	struct pid *pid;
+	kuid_t uid;
+	u64 domain;
+};
+
+/**
+ * struct vmdedup_region - a page range of a space
+ * @ref: one of the registry, and of whoever uses it
+ * @rcu: to free it
+ * @id: never used again
+ * @space: where
+ * @node: in @space->regions, under the registry lock
+ * @holds: the files that registered it, under the registry lock
+ * @start: first address
+ * @end: first address after it
+ * @flags: VMDEDUP_REGION_*; changed under the registry lock
+ * @dead: it is being removed; set once
+ * @frozen: its pages are being unmerged: do not merge; under @sem
+ * @sem: held for reading by who merges in it; for writing, to wait for them
+ * @lock: protects what follows
+ * @scanned: pages looked at
+ * @merges: pages merged, zero pages included
+ * @last: tally of the last complete pass
+ */
+struct vmdedup_region {
+	struct kref ref;
+	struct rcu_head rcu;
+	u64 id;
+	struct vmdedup_space *space;
+	struct list_head node;
+	struct list_head holds;
+	unsigned long start;
+	unsigned long end;
+	unsigned int flags;
+	bool dead;
+	bool frozen;
+	struct rw_semaphore sem;
+	spinlock_t lock;
+	u64 scanned;
+	u64 merges;
+	struct vmdedup_tally last;
+};
+
+/**
+ * struct vmdedup_owner - a file, as a holder of regions
+ * @holds: what it registered, under the registry lock
+ */
+struct vmdedup_owner {
+	struct list_head holds;
+};
+
+/**
+ * struct vmdedup_register_args - a request to register
+ * @mm: address space; the caller keeps it
+ * @pid: its process
+ * @uid: that process' real user
+ * @start: first address, page aligned
+ * @end: first address after it, page aligned
+ * @flags: VMDEDUP_REGION_*
+ * @owner: the file, or NULL with VMDEDUP_REGION_PERSIST
+ * @region_id: out: the region; with -EEXIST the one in the way
+ * @existed: out: within a region that was there
+ */
+struct vmdedup_register_args {
+	struct mm_struct *mm;
+	struct pid *pid;
+	kuid_t uid;
+	unsigned long start;
+	unsigned long end;
+	unsigned int flags;
+	struct vmdedup_owner *owner;
+	u64 region_id;
+	bool existed;
+};
+
+/**
+ * struct vmdedup_survey - what a range is made of
+ * @eligible: bytes that can be merged
+ * @refused: by reason, bytes that cannot
+ */
+struct vmdedup_survey {
+	u64 eligible;
+	u64 refused[VMDEDUP_SKIP_NR];
+};
+
+void vmdedup_region_survey(struct mm_struct *mm, unsigned long start,
+			   unsigned long end, struct vmdedup_survey *survey);
+int vmdedup_region_register(struct vmdedup_register_args *args);
+bool vmdedup_region_remove(struct vmdedup_region *region);
+void vmdedup_region_remove_all(void);
+bool vmdedup_region_reap(void);
+unsigned long vmdedup_region_count(void);
+
+struct vmdedup_region *vmdedup_region_get(u64 id);
+struct vmdedup_region *vmdedup_region_next(u64 id);
+void vmdedup_region_put(struct vmdedup_region *region);
+
+void vmdedup_owner_init(struct vmdedup_owner *owner);
+void vmdedup_owner_release(struct vmdedup_owner *owner);
+
+bool vmdedup_region_enter(struct vmdedup_region *region);
+void vmdedup_region_leave(struct vmdedup_region *region);
+
+#endif /* VMDEDUP_MM_REGION_H */

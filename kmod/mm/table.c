@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/mm.h>
+#include <linux/pgtable.h>
+
+#include "../compat/compat.h"
+#include "frame.h"
+#include "table.h"
+#include "vma.h"
+
+/**
+ * vmdedup_pmd() - find the PMD entry of an address
+ * @mm: address space, mmap_lock held for reading
+ * @addr: address
+ * @next: out: the next address that can have another PMD entry; may wrap to 0
+ *
+ * Return: the entry, which may hold anything, or NULL if there is none: then
+ * nothing is mapped up to *@next.
+ */
+pmd_t *vmdedup_pmd(struct mm_struct *mm, unsigned long addr,
+		   unsigned long *next)
+{
+	pgd_t *pgd = pgd_offset(mm, addr);
+	p4d_t *p4d;
+	pud_t *pud, pudval;
+
+	*next = (addr & PGDIR_MASK) + PGDIR_SIZE;
+	if (pgd_none(*pgd) || pgd_bad(*pgd))
+		return NULL;
+	p4d = p4d_offset(pgd, addr);
+	*next = (addr & P4D_MASK) + P4D_SIZE;
+	if (p4d_none(*p4d) || p4d_bad(*p4d))
+		return NULL;
+	pud = pud_offset(p4d, addr);
+	*next = (addr & PUD_MASK) + PUD_SIZE;
+	pudval = READ_ONCE(*pud);
+	if (pud_none(pudval) || pud_bad(pudval))
+		return NULL;
+	*next = (addr & PMD_MASK) + PMD_SIZE;
+	return pmd_offset(pud, addr);
+}
+
+/**
+ * vmdedup_table_lock() - lock the page table below a PMD entry
+ * @mm: address space, mmap_lock held for reading
+ * @pmd: from vmdedup_pmd()
+ * @addr: address
+ * @table: out: the locked table
+ *
+ * Return: false if there is no page table (any more); nothing is locked then.
+ */
+bool vmdedup_table_lock(struct mm_struct *mm, pmd_t *pmd, unsigned long addr,
+			struct vmdedup_table *table)
+{
+	pmd_t val;
+
+	rcu_read_lock();
+	val = READ_ONCE(*pmd);
+	if (pmd_none(val) || !pmd_present(val) || vmdedup_pmd_is_huge(val) ||
+	    pmd_bad(val))
+		goto none;
+	table->ptl = pte_lockptr(mm, &val);
+	spin_lock(table->ptl);
+	if (unlikely(!pmd_same(val, READ_ONCE(*pmd)))) {
+		spin_unlock(table->ptl);
+		goto none;
+	}
+	table->pte = pte_offset_kernel(&val, addr);
+	return true;
+none:
+	rcu_read_unlock();
+	return false;
+}
+
+/**
+ * vmdedup_table_unlock() - undo vmdedup_table_lock()
+ * @table: the table
+ */
+void vmdedup_table_unlock(struct vmdedup_table *table)
+{
+	spin_unlock(table->ptl);
+	rcu_read_unlock();
+}
+
+/**
+ * vmdedup_pmd_is_huge() - does this entry map a huge page?
+ * @pmd: value of a PMD entry
+ *
+ * Unless the page table lock of the entry is held, it may be over already.
+ */
+bool vmdedup_pmd_is_huge(pmd_t pmd)
+{
+	return pmd_present(pmd) && pmd_trans_huge(pmd);
+}
+
+static struct vmdedup_look skip(enum vmdedup_skip reason)
+{
+	return (struct vmdedup_look){ .kind = VMDEDUP_SKIP, .reason = reason };
+}
+
+static struct vmdedup_look look_nonpresent(pte_t pte)
+{
+	switch (vmdedup_compat_leaf(pte)) {
+	case VMDEDUP_LEAF_MIGRATION:
+		return skip(VMDEDUP_SKIP_MIGRATING);
+	case VMDEDUP_LEAF_DEVICE:
+		return skip(VMDEDUP_SKIP_DEVICE);
+	case VMDEDUP_LEAF_POISON:
+		return skip(VMDEDUP_SKIP_POISONED);
+	case VMDEDUP_LEAF_MARKER:
+		return skip(VMDEDUP_SKIP_UFFD);
+	case VMDEDUP_LEAF_SWAP:
+		break;
+	}
+	return skip(VMDEDUP_SKIP_SWAPPED);
+}
+
+/* What both sizes of anonymous pages are checked for. */
+static enum vmdedup_skip folio_skip(struct folio *folio)
+{
+	if (folio_is_zone_device(folio))
+		return VMDEDUP_SKIP_DEVICE;
+	if (folio_test_ksm(folio))
+		return VMDEDUP_SKIP_KSM;
+	if (!folio_test_swapbacked(folio))
+		return VMDEDUP_SKIP_VOLATILE;
+	if (folio_maybe_dma_pinned(folio))
+		return VMDEDUP_SKIP_PINNED;
+	return VMDEDUP_ELIGIBLE;
+}
+
+/**
+ * vmdedup_look_pte() - what does a PTE of an eligible mapping stand for?
+ * @pte: the entry; its page table is locked
+ */
+struct vmdedup_look vmdedup_look_pte(pte_t pte)
+{
+	struct vmdedup_look look = { .kind = VMDEDUP_PAGE };
+	enum vmdedup_skip reason;
+	struct folio *folio;
+
+	if (pte_none(pte))
+		return (struct vmdedup_look){ .kind = VMDEDUP_HOLE };
+	if (!pte_present(pte))
+		return look_nonpresent(pte);
+	if (is_zero_pfn(pte_pfn(pte)))
+		return (struct vmdedup_look){ .kind = VMDEDUP_ZERO };
+	if (pte_special(pte))
+		return skip(VMDEDUP_SKIP_SPECIAL);
+	look.page = pte_page(pte);
+	folio = page_folio(look.page);
+	if (!folio_test_anon(folio)) {
+		if (!vmdedup_frame_owns(look.page))
+			return skip(VMDEDUP_SKIP_FOREIGN);
+		look.kind = VMDEDUP_MERGED;
+		return look;
+	}
+	if (PageHWPoison(look.page))
+		return skip(VMDEDUP_SKIP_POISONED);
+	reason = folio_skip(folio);
+	if (reason != VMDEDUP_ELIGIBLE)
+		return skip(reason);
+	if (folio_test_large(folio))
+		return skip(VMDEDUP_SKIP_HUGE_PART);
+	if (pte_uffd_wp(pte))
+		return skip(VMDEDUP_SKIP_UFFD);
+	return look;
+}
+
+/**
+ * vmdedup_look_pmd() - what does a huge PMD of an eligible mapping stand for?
+ * @pmd: an entry for which vmdedup_pmd_is_huge(); its lock is held
+ *
+ * Return: VMDEDUP_PAGE with the head page, VMDEDUP_ZERO for the huge zero
+ * page, or VMDEDUP_SKIP.
+ */
+struct vmdedup_look vmdedup_look_pmd(pmd_t pmd)
+{
+	struct vmdedup_look look = { .kind = VMDEDUP_PAGE };
+	enum vmdedup_skip reason;
+	struct folio *folio;
+
+	look.page = pmd_page(pmd);
+	folio = page_folio(look.page);
+	/* Anonymous mappings know but one huge page that is not anonymous. */
+	if (!folio_test_anon(folio))
+		return (struct vmdedup_look){ .kind = VMDEDUP_ZERO };
+	if (folio_test_has_hwpoisoned(folio))
+		return skip(VMDEDUP_SKIP_POISONED);
+	reason = folio_skip(folio);
+	if (reason != VMDEDUP_ELIGIBLE)
+		return skip(reason);
+	if (pmd_uffd_wp(pmd))
+		return skip(VMDEDUP_SKIP_UFFD);
+	return look;
+}

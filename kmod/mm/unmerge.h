@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Whole regions at once: counting their pages, undoing their merges. */
+#ifndef VMDEDUP_MM_UNMERGE_H
+#define VMDEDUP_MM_UNMERGE_H
+
+#include "region.h"
+#include "walk.h"
+
+int vmdedup_count_region(struct vmdedup_region *region,
+			 struct vmdedup_count *count);
+int vmdedup_unmerge_region(struct vmdedup_region *region, bool stay_frozen,
+			   u64 *pages);
+
+#endif /* VMDEDUP_MM_UNMERGE_H */

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/random.h>
+
+#include "../mm/frame.h"
+#include "engine.h"
+
+struct vmdedup_engine vmdedup_engine;
+
+struct vmdedup_tunables vmdedup_tunables = {
+#define TUNABLE_DEFAULT(name, lo, hi, def) .name = (def),
+	VMDEDUP_TUNABLES(TUNABLE_DEFAULT)
+#undef TUNABLE_DEFAULT
+};
+
+/**
+ * vmdedup_engine_init() - set up the trees
+ * Return: 0 or -ENOMEM.
+ */
+int vmdedup_engine_init(void)
+{
+	int err;
+
+	vmdedup_tree_init(&vmdedup_engine.stable);
+	vmdedup_tree_init(&vmdedup_engine.unstable);
+	vmdedup_engine.boot_seed = get_random_u64();
+	atomic_set(&vmdedup_engine.gen, 0);
+	err = vmdedup_frame_init();
+	if (err)
+		return err;
+	err = vmdedup_cand_cache_init();
+	if (err)
+		vmdedup_frame_exit();
+	return err;
+}
+
+static enum vmdedup_sweep drop_visit(struct vmdedup_node *node, void *arg)
+{
+	return VMDEDUP_SWEEP_ERASE;
+}
+
+static void drop_release(struct vmdedup_node *node, void *arg)
+{
+	vmdedup_frame_free(vmdedup_frame_of(node));
+}
+
+/**
+ * vmdedup_engine_exit() - forget all frames and candidates
+ *
+ * Frames that are mapped go on being mapped; the core kernel frees them.
+ * No worker runs any more. May sleep.
+ */
+void vmdedup_engine_exit(void)
+{
+	static const struct vmdedup_sweep_ops ops = {
+		.visit = drop_visit,
+		.release = drop_release,
+	};
+
+	vmdedup_tree_sweep(&vmdedup_engine.stable, &ops, NULL);
+	vmdedup_engine_age(0);
+	vmdedup_cand_cache_exit();
+	vmdedup_frame_exit();
+}
+
+/**
+ * vmdedup_engine_age() - begin a new generation of candidates
+ * @keep: how many generations a candidate lives unconfirmed; 0 forgets all
+ *
+ * May sleep.
+ */
+void vmdedup_engine_age(u32 keep)
+{
+	u32 gen = atomic_inc_return(&vmdedup_engine.gen);
+
+	vmdedup_unstable_age(&vmdedup_engine.unstable, gen, keep);
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What all workers share: the trees, the tunables, the counters.
+ */
+#ifndef VMDEDUP_SCAN_ENGINE_H
+#define VMDEDUP_SCAN_ENGINE_H
+
+#include "../core/runs.h"
+#include "../core/stable.h"
+#include "../core/stats.h"
+#include "../core/unstable.h"
+
+enum vmdedup_run {
+	VMDEDUP_STOPPED,
+	VMDEDUP_SCANNING,
+	VMDEDUP_UNMERGED,	/* as STOP, after everything was unmerged */
+};
+
+/* Tunables: X(name, smallest, largest, default). */
+#define VMDEDUP_TUNABLES(X)						\
+	X(run,			0, VMDEDUP_UNMERGED, VMDEDUP_SCANNING) \
+	X(scan_rate,		0, 1000000000, 0)			\
+	X(target_pass_secs,	1, 86400, 60)				\
+	X(huge_split_pages,	1, VMDEDUP_RUN_MAX, VMDEDUP_RUN_MAX / 4) \
+	X(merge_run_pages,	1, VMDEDUP_RUN_MAX, 64)
+
+/**
+ * struct vmdedup_tunables - see Documentation/ABI for each
+ *
+ * Read and written whole words at any time with READ_ONCE() and WRITE_ONCE();
+ * whoever writes has checked the limits.
+ */
+struct vmdedup_tunables {
+#define VMDEDUP_TUNABLE_MEMBER(name, lo, hi, def) unsigned int name;
+	VMDEDUP_TUNABLES(VMDEDUP_TUNABLE_MEMBER)
+#undef VMDEDUP_TUNABLE_MEMBER
+};
+
+/**
+ * struct vmdedup_engine - the trees
+ * @stable: shared frames
+ * @unstable: candidates
+ * @boot_seed: of all checksums
+ * @gen: generation of candidates, see vmdedup_unstable_age()
+ */
+struct vmdedup_engine {
+	struct vmdedup_tree stable;
+	struct vmdedup_tree unstable;
+	u64 boot_seed;
+	atomic_t gen;
+};
+
+/* What the gauges show; from vmdedup_account_gauges(). */
+struct vmdedup_gauges {
+#define VMDEDUP_GAUGE_MEMBER(name, what) u64 name;
+	VMDEDUP_GAUGES(VMDEDUP_GAUGE_MEMBER)
+#undef VMDEDUP_GAUGE_MEMBER
+};
+
+extern struct vmdedup_engine vmdedup_engine;
+extern struct vmdedup_tunables vmdedup_tunables;
+
+int vmdedup_engine_init(void);
+void vmdedup_engine_exit(void);
+void vmdedup_engine_age(u32 keep);
+
+/* account.c */
+void vmdedup_account_tally(const struct vmdedup_tally *tally);
+void vmdedup_account_event(enum vmdedup_event event, u64 n);
+void vmdedup_account_window(u64 ns);
+u64 vmdedup_account_event_read(enum vmdedup_event event);
+u64 vmdedup_account_skip_read(enum vmdedup_skip reason);
+void vmdedup_account_sweep(void);
+void vmdedup_account_gauges(struct vmdedup_gauges *gauges);
+
+#endif /* VMDEDUP_SCAN_ENGINE_H */

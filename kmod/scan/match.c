@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Matching: which of a chunk's pages have an equal page elsewhere?
+ *
+ * A page is looked up in the stable tree, then in the unstable one. Equal
+ * checksums are followed by a comparison of the live pages, so that hardly
+ * anything is taken away from a guest in vain later on.
+ */
+#include <linux/highmem.h>
+#include <linux/mm.h>
+
+#include "../core/content.h"
+#include "../mm/frame.h"
+#include "engine.h"
+#include "worker.h"
+
+/**
+ * struct peer - the region in which partners were last looked for
+ * @id: its id
+ * @region: the region, entered and its mmap_lock held for reading; NULL if
+ *	that was not to be had
+ *
+ * Partners come in rows, so the lock is kept from one to the next.
+ */
+struct peer {
+	u64 id;
+	struct vmdedup_region *region;
+};
+
+static void peer_close(struct peer *peer)
+{
+	if (!peer->region)
+		return;
+	mmap_read_unlock(peer->region->space->mm);
+	vmdedup_region_leave(peer->region);
+	vmdedup_region_put(peer->region);
+	peer->region = NULL;
+}
+
+/* Do not wait: a partner that is busy can be met again in the next pass. */
+static void peer_open(struct peer *peer, u64 id)
+{
+	peer_close(peer);
+	peer->id = id;
+	peer->region = vmdedup_region_get(id);
+	if (!peer->region)
+		return;
+	if (!vmdedup_region_enter(peer->region))
+		goto put;
+	if (mmap_read_trylock(peer->region->space->mm))
+		return;
+	vmdedup_region_leave(peer->region);
+put:
+	vmdedup_region_put(peer->region);
+	peer->region = NULL;
+}
+
+/* The page at a place, with a reference, or NULL. */
+static struct page *peer_page(struct peer *peer,
+			      const struct vmdedup_place *place)
+{
+	if (!peer->region || peer->id != place->region)
+		peer_open(peer, place->region);
+	if (!peer->region)
+		return NULL;
+	return vmdedup_walk_page(peer->region->space->mm, place->vpn);
+}
+
+static void add_job(struct vmdedup_worker *worker,
+		    const struct vmdedup_place *place,
+		    struct vmdedup_frame *frame)
+{
+	struct vmdedup_job *job = &worker->job[worker->nr_jobs++];
+
+	job->place = *place;
+	job->frame = frame;
+}
+
+static void skip(struct vmdedup_worker *worker, enum vmdedup_skip reason)
+{
+	worker->part.skip[reason]++;
+	worker->tally.skip[reason]++;
+}
+
+static struct vmdedup_place place_of(struct vmdedup_worker *worker,
+				     struct vmdedup_sample *sample)
+{
+	return (struct vmdedup_place){
+		.region = worker->region->id,
+		.vpn = sample->vpn,
+	};
+}
+
+static struct vmdedup_key key_of(struct vmdedup_worker *worker,
+				 struct vmdedup_sample *sample)
+{
+	return (struct vmdedup_key){
+		.domain = worker->region->space->domain,
+		.sum = sample->sum,
+	};
+}
+
+static u64 seed_of(struct vmdedup_worker *worker)
+{
+	return vmdedup_content_seed(vmdedup_engine.boot_seed,
+				    worker->region->space->domain);
+}
+
+static void hash_chunk(struct vmdedup_worker *worker)
+{
+	struct vmdedup_chunk *chunk = &worker->chunk;
+	u64 seed = seed_of(worker);
+	unsigned int i;
+
+	for (i = 0; i < chunk->nr; i++) {
+		struct vmdedup_sample *sample = &chunk->sample[i];
+		void *addr = kmap_local_page(sample->page);
+
+		sample->zero = vmdedup_content_is_zero(addr);
+		if (!sample->zero)
+			sample->sum = vmdedup_content_sum(addr, seed);
+		kunmap_local(addr);
+		cond_resched();
+	}
+	worker->tally.ev[VMDEDUP_EV_pages_scanned] += chunk->nr;
+	worker->part.ev[VMDEDUP_EV_pages_scanned] += chunk->nr;
+}
+
+/*
+ * Make or find the frame for two pages that were equal a moment ago. Returns
+ * it in use, or NULL; the reason is counted.
+ */
+static struct vmdedup_frame *pair_frame(struct vmdedup_worker *worker,
+					struct page *page,
+					const struct vmdedup_key *key)
+{
+	struct vmdedup_frame *frame, *found;
+
+	frame = vmdedup_frame_make(page, key, seed_of(worker));
+	if (IS_ERR(frame)) {
+		skip(worker, PTR_ERR(frame) == -ENOMEM ? VMDEDUP_SKIP_NOMEM :
+							 VMDEDUP_SKIP_CHANGED);
+		return NULL;
+	}
+	found = vmdedup_stable_add(&vmdedup_engine.stable, frame);
+	if (found == frame) {
+		worker->tally.ev[VMDEDUP_EV_frames_made]++;
+		return frame;
+	}
+	/* Another worker was faster, or the checksums collide. */
+	if (!vmdedup_frame_equals(found, frame->page)) {
+		worker->tally.ev[VMDEDUP_EV_collisions]++;
+		vmdedup_stable_put(found);
+		found = NULL;
+	}
+	vmdedup_frame_free(frame);
+	return found;
+}
+
+/* @sample has the checksum that was once seen at @other. */
+static void match_pair(struct vmdedup_worker *worker, struct peer *peer,
+		       struct vmdedup_sample *sample,
+		       const struct vmdedup_key *key,
+		       const struct vmdedup_place *other)
+{
+	struct vmdedup_place place = place_of(worker, sample);
+	struct page *page = peer_page(peer, other);
+	struct vmdedup_frame *frame = NULL;
+
+	if (!page)
+		return;
+	/* Most likely the other page has changed since. */
+	if (vmdedup_pages_equal(page, sample->page))
+		frame = pair_frame(worker, sample->page, key);
+	put_page(page);
+	if (!frame)
+		return;
+	add_job(worker, &place, frame);
+	vmdedup_stable_dup(frame);
+	add_job(worker, other, frame);
+	vmdedup_unstable_forget(&vmdedup_engine.unstable, key);
+}
+
+/* Note where a content was seen, and learn where it was seen before. */
+static enum vmdedup_found note(struct vmdedup_worker *worker,
+			       struct vmdedup_sample *sample,
+			       struct vmdedup_place *other)
+{
+	if (!worker->spare)
+		worker->spare = vmdedup_cand_alloc();
+	if (!worker->spare) {
+		skip(worker, VMDEDUP_SKIP_NOMEM);
+		return VMDEDUP_FOUND_NONE;
+	}
+	worker->spare->node.key = key_of(worker, sample);
+	worker->spare->place = place_of(worker, sample);
+	return vmdedup_unstable_note(&vmdedup_engine.unstable, &worker->spare,
+				     atomic_read(&vmdedup_engine.gen), other);
+}
+
+static void match_one(struct vmdedup_worker *worker, struct peer *peer,
+		      struct vmdedup_sample *sample)
+{
+	struct vmdedup_place place = place_of(worker, sample), other;
+	struct vmdedup_key key = key_of(worker, sample);
+	struct vmdedup_frame *frame;
+
+	if (sample->zero) {
+		add_job(worker, &place, NULL);
+		return;
+	}
+	frame = vmdedup_stable_get(&vmdedup_engine.stable, &key);
+	if (!frame) {
+		if (note(worker, sample, &other) == VMDEDUP_FOUND_OTHER)
+			match_pair(worker, peer, sample, &key, &other);
+		return;
+	}
+	if (vmdedup_frame_equals(frame, sample->page)) {
+		add_job(worker, &place, frame);
+		return;
+	}
+	/* A collision, or the page has changed since it was hashed. */
+	skip(worker, VMDEDUP_SKIP_CHANGED);
+	vmdedup_stable_put(frame);
+}
+
+/* How many pages of a huge page would be saved by splitting it? */
+static unsigned int huge_worth(struct vmdedup_worker *worker)
+{
+	unsigned int i, worth = 0;
+
+	for (i = 0; i < worker->chunk.nr; i++) {
+		struct vmdedup_sample *sample = &worker->chunk.sample[i];
+		struct vmdedup_place place = place_of(worker, sample);
+		struct vmdedup_key key = key_of(worker, sample);
+
+		if (sample->zero ||
+		    vmdedup_stable_has(&vmdedup_engine.stable, &key) ||
+		    vmdedup_unstable_peek(&vmdedup_engine.unstable, &key,
+					  &place) == VMDEDUP_FOUND_OTHER)
+			worth++;
+	}
+	return worth;
+}
+
+/* Leave a huge page whole, but let others find what is in it. */
+static void keep_huge(struct vmdedup_worker *worker)
+{
+	struct vmdedup_place other;
+	unsigned int i;
+
+	for (i = 0; i < worker->chunk.nr; i++) {
+		struct vmdedup_sample *sample = &worker->chunk.sample[i];
+
+		skip(worker, VMDEDUP_SKIP_HUGE);
+		if (!sample->zero)
+			note(worker, sample, &other);
+	}
+}
+
+/**
+ * vmdedup_match() - match the pages of a chunk
+ * @worker: with a chunk walked in @worker->region, and room for the jobs of
+ *	one chunk; the chunk is empty afterwards
+ *
+ * No lock is held. May sleep.
+ */
+void vmdedup_match(struct vmdedup_worker *worker)
+{
+	struct vmdedup_chunk *chunk = &worker->chunk;
+	struct peer peer = {};
+	unsigned int i;
+
+	hash_chunk(worker);
+	if (chunk->huge &&
+	    huge_worth(worker) < READ_ONCE(vmdedup_tunables.huge_split_pages)) {
+		keep_huge(worker);
+	} else {
+		for (i = 0; i < chunk->nr; i++) {
+			match_one(worker, &peer, &chunk->sample[i]);
+			cond_resched();
+		}
+	}
+	peer_close(&peer);
+	vmdedup_chunk_put(chunk);
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Passes over a region, and merging on request. */
+#include <linux/mm.h>
+#include <linux/mmap_lock.h>
+#include <linux/sched/signal.h>
+
+#include "../trace.h"
+#include "engine.h"
+#include "pass.h"
+#include "worker.h"
+
+/* Without the scanner, generations that a candidate lives through requests. */
+#define REQUEST_KEEP	8
+
+/**
+ * vmdedup_region_begin() - begin a pass over a region
+ * @worker: between two regions
+ * @region: with a reference, which the worker uses until
+ *	vmdedup_region_done()
+ */
+void vmdedup_region_begin(struct vmdedup_worker *worker,
+			  struct vmdedup_region *region)
+{
+	worker->region = region;
+	memset(&worker->part, 0, sizeof(worker->part));
+}
+
+/**
+ * vmdedup_region_step() - carry one chunk through the pipeline
+ * @worker: in a region
+ * @addr: in: where to begin; out: where to go on
+ *
+ * May sleep.
+ *
+ * Return: true if there is more to do in the region.
+ */
+bool vmdedup_region_step(struct vmdedup_worker *worker, unsigned long *addr)
+{
+	struct vmdedup_region *region = worker->region;
+	struct mm_struct *mm = region->space->mm;
+	struct vmdedup_tally walked = {};
+	unsigned int nr, jobs;
+	u64 vpn;
+
+	if (!vmdedup_region_enter(region))
+		return false;
+	mmap_read_lock(mm);
+	*addr = vmdedup_walk(mm, *addr, region->end, &worker->chunk, &walked);
+	mmap_read_unlock(mm);
+	vmdedup_region_leave(region);
+
+	vmdedup_tally_add(&worker->tally, &walked);
+	vmdedup_tally_add(&worker->part, &walked);
+	nr = worker->chunk.nr;
+	if (nr) {
+		vpn = worker->chunk.sample[0].vpn;
+		jobs = worker->nr_jobs;
+		vmdedup_match(worker);
+		trace_vmdedup_scan(region->id, vpn, nr, worker->nr_jobs - jobs);
+	}
+	if (worker->nr_jobs > VMDEDUP_JOBS_MAX - VMDEDUP_JOBS_PER_CHUNK)
+		vmdedup_flush(worker);
+	cond_resched();
+	return *addr < region->end;
+}
+
+/**
+ * vmdedup_region_done() - end a pass over a region
+ * @worker: in a region
+ * @complete: was all of it seen?
+ *
+ * May sleep.
+ */
+void vmdedup_region_done(struct vmdedup_worker *worker, bool complete)
+{
+	struct vmdedup_region *region = worker->region;
+
+	vmdedup_flush(worker);
+	spin_lock(&region->lock);
+	region->scanned += worker->part.ev[VMDEDUP_EV_pages_scanned];
+	if (complete)
+		region->last = worker->part;
+	spin_unlock(&region->lock);
+	worker->region = NULL;
+}
+
+static int pass_region(struct vmdedup_worker *worker,
+		       struct vmdedup_region *region)
+{
+	unsigned long addr = region->start;
+	int err = 0;
+
+	vmdedup_region_begin(worker, region);
+	while (vmdedup_region_step(worker, &addr) && !err)
+		if (fatal_signal_pending(current))
+			err = -EINTR;
+	vmdedup_region_done(worker, addr >= region->end);
+	return err;
+}
+
+static int pass_request(struct vmdedup_worker *worker,
+			struct vmdedup_merge_request *req)
+{
+	struct vmdedup_region *region;
+	int err = 0;
+	u64 id = 0;
+
+	if (req->region) {
+		region = vmdedup_region_get(req->region);
+		if (!region)
+			return -ENOENT;
+		err = req->may(region->space->mm) ? 0 : -EPERM;
+		if (!err)
+			err = pass_region(worker, region);
+		vmdedup_region_put(region);
+		return err;
+	}
+	while (!err && (region = vmdedup_region_next(id))) {
+		id = region->id;
+		if (req->may(region->space->mm))
+			err = pass_region(worker, region);
+		vmdedup_region_put(region);
+	}
+	return err;
+}
+
+static void request_add(struct vmdedup_merge_request *req,
+			struct vmdedup_tally *round)
+{
+	memset(req->total.skip, 0, sizeof(req->total.skip));
+	vmdedup_tally_add(&req->total, round);
+	vmdedup_account_tally(round);
+}
+
+/**
+ * vmdedup_merge_now() - scan and merge on request
+ * @req: the request
+ *
+ * Passes over the region or regions until one merges nothing, or the limit
+ * is reached. May sleep.
+ *
+ * Return: 0, -ENOENT, -EPERM, -ENOMEM or -EINTR as the UAPI header says.
+ */
+int vmdedup_merge_now(struct vmdedup_merge_request *req)
+{
+	struct vmdedup_worker *worker = vmdedup_worker_alloc();
+	u64 merged;
+	int err;
+
+	if (!worker)
+		return -ENOMEM;
+	memset(&req->total, 0, sizeof(req->total));
+	req->rounds = 0;
+	do {
+		memset(&worker->tally, 0, sizeof(worker->tally));
+		worker->drain = true;
+		err = pass_request(worker, req);
+		request_add(req, &worker->tally);
+		merged = worker->tally.ev[VMDEDUP_EV_pages_merged] +
+			 worker->tally.ev[VMDEDUP_EV_pages_zero_merged];
+		req->rounds++;
+	} while (!err && merged && req->rounds < req->max_rounds);
+	vmdedup_worker_free(worker);
+	/* The scanner's passes age candidates; when it is off, do so here. */
+	if (READ_ONCE(vmdedup_tunables.run) != VMDEDUP_SCANNING)
+		vmdedup_engine_age(REQUEST_KEEP);
+	vmdedup_account_sweep();
+	return err;
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The scanning kernel thread: passes over all regions at the rate asked for,
+ * and some housekeeping, which goes on when scanning is stopped.
+ */
+#include <linux/freezer.h>
+#include <linux/kthread.h>
+#include <linux/ktime.h>
+#include <linux/wait.h>
+
+#include "../core/pace.h"
+#include "../trace.h"
+#include "engine.h"
+#include "scanner.h"
+#include "worker.h"
+
+/* Passes that a candidate lives without being confirmed. */
+#define SCAN_KEEP	2
+/* Pause between passes in automatic mode, and between housekeeping. */
+#define PAUSE		HZ
+
+static struct task_struct *scanner;
+/* Outlives the thread, which may be stopped before it ever ran. */
+static struct vmdedup_worker *scanner_worker;
+static DECLARE_WAIT_QUEUE_HEAD(scanner_wait);
+static bool kicked;
+
+/**
+ * vmdedup_scanner_kick() - something has changed: look at once
+ */
+void vmdedup_scanner_kick(void)
+{
+	WRITE_ONCE(kicked, true);
+	wake_up(&scanner_wait);
+}
+
+static bool scanning(void)
+{
+	return READ_ONCE(vmdedup_tunables.run) == VMDEDUP_SCANNING &&
+	       !kthread_should_stop();
+}
+
+static void pause_for(unsigned long ticks)
+{
+	wait_event_freezable_timeout(scanner_wait,
+				     kthread_should_stop() ||
+				     READ_ONCE(kicked), ticks);
+	WRITE_ONCE(kicked, false);
+}
+
+/* Nothing to scan and nothing to look after: sleep until that changes. */
+static void wait_for_regions(void)
+{
+	wait_event_freezable(scanner_wait, kthread_should_stop() ||
+			     vmdedup_region_count());
+}
+
+/*
+ * Sleep if we are ahead by a tick or more; less is left to add up. Jobs are
+ * carried out before, while they are fresh.
+ */
+static void keep_pace(struct vmdedup_worker *worker, struct vmdedup_pace *pace,
+		      u64 pages, u64 last_pass)
+{
+	u64 rate, ns;
+
+	rate = vmdedup_pace_rate(READ_ONCE(vmdedup_tunables.scan_rate),
+				 last_pass,
+				 READ_ONCE(vmdedup_tunables.target_pass_secs));
+	ns = vmdedup_pace_sleep(pace, ktime_get_ns(), pages, rate);
+	if (ns >= TICK_NSEC) {
+		vmdedup_flush(worker);
+		pause_for(nsecs_to_jiffies(ns));
+	}
+}
+
+static u64 pages_seen(const struct vmdedup_tally *tally)
+{
+	return tally->ev[VMDEDUP_EV_pages_scanned] + tally->zero_found +
+	       tally->merged_found;
+}
+
+/* Report what was done since the last time; returns the pages seen. */
+static u64 report(struct vmdedup_worker *worker, struct vmdedup_tally *pass)
+{
+	u64 seen = pages_seen(&worker->tally);
+
+	vmdedup_account_tally(&worker->tally);
+	vmdedup_tally_add(pass, &worker->tally);
+	memset(&worker->tally, 0, sizeof(worker->tally));
+	return seen;
+}
+
+static void scan_region(struct vmdedup_worker *worker,
+			struct vmdedup_region *region,
+			struct vmdedup_pace *pace, struct vmdedup_tally *pass,
+			u64 last_pass)
+{
+	unsigned long addr = region->start;
+	bool more = true;
+
+	vmdedup_region_begin(worker, region);
+	while (more && scanning()) {
+		more = vmdedup_region_step(worker, &addr);
+		keep_pace(worker, pace, report(worker, pass), last_pass);
+	}
+	vmdedup_region_done(worker, !more);
+	report(worker, pass);
+}
+
+/* One pass over all regions; @last_pass is updated if it is a complete one. */
+static void scan_pass(struct vmdedup_worker *worker, struct vmdedup_pace *pace,
+		      u64 *last_pass)
+{
+	struct vmdedup_region *region;
+	struct vmdedup_tally pass = {};
+	u64 id = 0;
+
+	worker->drain = true;
+	while (scanning() && (region = vmdedup_region_next(id))) {
+		id = region->id;
+		scan_region(worker, region, pace, &pass, *last_pass);
+		vmdedup_region_put(region);
+	}
+	if (!scanning())
+		return;
+	*last_pass = pages_seen(&pass);
+	vmdedup_account_event(VMDEDUP_EV_full_scans, 1);
+	trace_vmdedup_pass(pass.ev[VMDEDUP_EV_pages_scanned],
+			   pass.ev[VMDEDUP_EV_pages_merged],
+			   pass.ev[VMDEDUP_EV_pages_zero_merged]);
+	vmdedup_engine_age(SCAN_KEEP);
+}
+
+static void housekeeping(void)
+{
+	vmdedup_region_reap();
+	if (!vmdedup_region_count())
+		vmdedup_engine_age(0);
+	vmdedup_account_sweep();
+}
+
+static int scanner_main(void *arg)
+{
+	struct vmdedup_pace pace = {};
+	u64 last_pass = 0;
+
+	set_freezable();
+	set_user_nice(current, 5);
+	while (!kthread_should_stop()) {
+		housekeeping();
+		wait_for_regions();
+		if (scanning())
+			scan_pass(scanner_worker, &pace, &last_pass);
+		if (!scanning() || !READ_ONCE(vmdedup_tunables.scan_rate))
+			pause_for(PAUSE);
+		else
+			cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * vmdedup_scanner_start() - start the thread
+ * Return: 0 or -errno.
+ */
+int vmdedup_scanner_start(void)
+{
+	scanner_worker = vmdedup_worker_alloc();
+	if (!scanner_worker)
+		return -ENOMEM;
+	scanner = kthread_run(scanner_main, NULL, "vmdedupd");
+	if (IS_ERR(scanner)) {
+		vmdedup_worker_free(scanner_worker);
+		return PTR_ERR(scanner);
+	}
+	return 0;
+}
+
+/**
+ * vmdedup_scanner_stop() - stop the thread, and wait for it
+ */
+void vmdedup_scanner_stop(void)
+{
+	kthread_stop(scanner);
+	vmdedup_worker_free(scanner_worker);
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The scanning kernel thread. */
+#ifndef VMDEDUP_SCAN_SCANNER_H
+#define VMDEDUP_SCAN_SCANNER_H
+
+int vmdedup_scanner_start(void);
+void vmdedup_scanner_stop(void);
+void vmdedup_scanner_kick(void);
+
+#endif /* VMDEDUP_SCAN_SCANNER_H */

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A worker: what one thread needs to carry pages through the pipeline
+ *
+ *	walk -> match -> merge
+ *
+ * vmdedup_walk() collects the pages of a chunk, with references and briefly
+ * under the mmap_lock. vmdedup_match() hashes and compares them, under no
+ * lock of their address space, and leaves merge jobs. vmdedup_flush() sorts
+ * the jobs and merges them run by run, one address space after the other.
+ * At no time does a worker hold two mmap_locks, nor references to pages while
+ * it merges.
+ */
+#ifndef VMDEDUP_SCAN_WORKER_H
+#define VMDEDUP_SCAN_WORKER_H
+
+#include "../core/runs.h"
+#include "../mm/merge.h"
+#include "../mm/region.h"
+#include "../mm/walk.h"
+
+/* A chunk gives two jobs a page at the most: its own and its partner's. */
+#define VMDEDUP_JOBS_PER_CHUNK	(2 * VMDEDUP_RUN_MAX)
+#define VMDEDUP_JOBS_MAX	(2 * VMDEDUP_JOBS_PER_CHUNK)
+
+/**
+ * struct vmdedup_worker - see above
+ * @chunk: pages walked and not matched yet
+ * @job: merge jobs found
+ * @nr_jobs: how many
+ * @win: for merging
+ * @drain: may the LRU caches be drained once more?
+ * @spare: a candidate allocated in advance
+ * @region: the region being scanned; the jobs may be of others, too
+ * @tally: everything this worker did and has not reported
+ * @part: what it did in @region in this pass
+ */
+struct vmdedup_worker {
+	struct vmdedup_chunk chunk;
+	struct vmdedup_job job[VMDEDUP_JOBS_MAX];
+	unsigned int nr_jobs;
+	struct vmdedup_window win;
+	bool drain;
+	struct vmdedup_cand *spare;
+	struct vmdedup_region *region;
+	struct vmdedup_tally tally;
+	struct vmdedup_tally part;
+};
+
+struct vmdedup_worker *vmdedup_worker_alloc(void);
+void vmdedup_worker_free(struct vmdedup_worker *worker);
+
+/* match.c */
+void vmdedup_match(struct vmdedup_worker *worker);
+
+/* flush.c */
+void vmdedup_flush(struct vmdedup_worker *worker);
+
+/* pass.c */
+void vmdedup_region_begin(struct vmdedup_worker *worker,
+			  struct vmdedup_region *region);
+bool vmdedup_region_step(struct vmdedup_worker *worker, unsigned long *addr);
+void vmdedup_region_done(struct vmdedup_worker *worker, bool complete);
+
+#endif /* VMDEDUP_SCAN_WORKER_H */
