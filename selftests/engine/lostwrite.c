@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * No write is ever lost.
+ *
+ * Threads write random values to random words of registered memory and
+ * remember each in a shadow, while everything is merged all the time. Each
+ * word has one writer, which knows what it must hold and looks before it
+ * writes. A page has few words in use and a word few values, so that pages
+ * keep becoming equal, and zero, and different again.
+ */
+#include <pthread.h>
+#include <signal.h>
+
+#include "kselftest_harness.h"
+#include "util.h"
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
+#define MAX_THREADS 3
+/* Words of a page that each thread writes, far apart from each other. */
+#define SLOTS 2
+#define WORDS (PG / sizeof(uint32_t))
+
+/* What a process of writers tells; shared with the test. */
+struct report {
+	unsigned long writes;
+	unsigned long wrong;
+};
+
+struct arena {
+	char *p;
+	size_t pages;
+	struct report *report;
+};
+
+struct writer {
+	const struct arena *arena;
+	int who;
+	long writes;
+	uint64_t state;
+	unsigned long wrong;
+	unsigned char *shadow;	/* by page and slot */
+	pthread_t thread;
+};
+
+/*
+ * Where in @page the words are: spread over all of it, first and last word
+ * included, and not in the same place in neighbours.
+ */
+static size_t slot(size_t page, int who, int n)
+{
+	size_t which = who + n * MAX_THREADS;
+
+	if (which == MAX_THREADS * SLOTS - 1)
+		return WORDS - 1;
+	return which * WORDS / (MAX_THREADS * SLOTS) + page % 4 * 8;
+}
+
+static uint32_t letter(unsigned char index)
+{
+	return index ? 0x01010101u * index : 0;
+}
+
+static void *writer_main(void *arg)
+{
+	struct writer *w = arg;
+	const struct arena *arena = w->arena;
+
+	for (long i = 0; i < w->writes; i++) {
+		uint64_t r = rnd(&w->state);
+		size_t page = (r >> 32) % arena->pages;
+		int n = r % SLOTS;
+		/* Seven times as often zero as not. */
+		unsigned char value = (r >> 8 & 7) == 0;
+		unsigned char *was = &w->shadow[page * SLOTS + n];
+		volatile uint32_t *word = (volatile uint32_t *)
+			(arena->p + page * PG) + slot(page, w->who, n);
+
+		if (*word != letter(*was))
+			w->wrong++;
+		*word = letter(value);
+		*was = value;
+		if (*word != letter(value))
+			w->wrong++;
+	}
+	return NULL;
+}
+
+/* Every word that has a writer holds what it wrote, every other one zero. */
+static unsigned long arena_wrong(const struct arena *arena,
+				 const struct writer *writer, int writers)
+{
+	unsigned long wrong = 0;
+
+	for (size_t page = 0; page < arena->pages; page++) {
+		uint32_t want[WORDS] = { 0 };
+
+		for (int who = 0; who < writers; who++)
+			for (int n = 0; n < SLOTS; n++)
+				want[slot(page, who, n)] = letter(
+					writer[who].shadow[page * SLOTS + n]);
+		wrong += !!memcmp(want, arena->p + page * PG, PG);
+	}
+	return wrong;
+}
+
+static void process_main(const struct arena *arena, int threads, long writes,
+			 uint64_t seed)
+{
+	struct writer writer[MAX_THREADS] = { 0 };
+	struct report *report = arena->report;
+
+	for (int i = 0; i < threads; i++) {
+		writer[i] = (struct writer) {
+			.arena = arena,
+			.who = i,
+			.writes = writes / threads,
+			.state = seed + i * 1000,
+			.shadow = calloc(arena->pages, SLOTS),
+		};
+		if (!writer[i].shadow ||
+		    pthread_create(&writer[i].thread, NULL, writer_main,
+				   &writer[i]))
+			_exit(2);
+	}
+	for (int i = 0; i < threads; i++) {
+		pthread_join(writer[i].thread, NULL);
+		report->wrong += writer[i].wrong;
+		report->writes += writer[i].writes;
+	}
+	report->wrong += arena_wrong(arena, writer, threads);
+}
+
+FIXTURE(lostwrite) {
+	int fd;
+	struct report *report;
+};
+
+FIXTURE_VARIANT(lostwrite) {
+	int processes;
+	int threads;
+	size_t pages;
+	long writes;		/* by each process */
+	bool huge;
+};
+
+FIXTURE_VARIANT_ADD(lostwrite, one_process) {
+	.processes = 1, .threads = 3, .pages = 192, .writes = 1050000,
+};
+
+FIXTURE_VARIANT_ADD(lostwrite, two_processes) {
+	.processes = 2, .threads = 2, .pages = 128, .writes = 510000,
+};
+
+FIXTURE_VARIANT_ADD(lostwrite, huge_pages) {
+	.processes = 1, .threads = 2, .pages = 2 * HPAGE_NR, .writes = 1000000,
+	.huge = true,
+};
+
+FIXTURE_SETUP(lostwrite)
+{
+	VD_SETUP(self->fd);
+	self->report = mmap(NULL, PG, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->report);
+}
+
+FIXTURE_TEARDOWN(lostwrite)
+{
+	vd_end(self->fd);
+}
+
+static char *arena_map(size_t pages, bool huge)
+{
+	char *p = mmap(NULL, pages * PG + HPAGE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+	p = (char *)(((uintptr_t)p + HPAGE - 1) & ~(HPAGE - 1));
+	madvise(p, pages * PG, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	memset(p, 0, pages * PG);
+	return p;
+}
+
+struct collapser {
+	char *p;
+	size_t bytes;
+	bool stop;
+	unsigned long times;
+};
+
+/* Make huge pages of it again and again, for the module to split. */
+static void *collapse(void *arg)
+{
+	struct collapser *c = arg;
+	size_t at = 0;
+
+	while (!__atomic_load_n(&c->stop, __ATOMIC_RELAXED)) {
+		c->times += !madvise(c->p + at, HPAGE, MADV_COLLAPSE);
+		at = (at + HPAGE) % c->bytes;
+		usleep(20000);
+	}
+	return NULL;
+}
+
+/* A process of writers; ends when the test is through with it. */
+static pid_t process_start(struct report *report, int threads, size_t pages,
+			   long writes, bool huge, uint64_t seed)
+{
+	struct collapser c = { .bytes = pages * PG };
+	struct arena arena = { .pages = pages, .report = report };
+	pthread_t thread;
+	pid_t pid = fork();
+	int fd;
+
+	if (pid)
+		return pid;
+	arena.p = arena_map(pages, huge);
+	fd = vd_open();
+	if (!arena.p || fd < 0 || vd_register(fd, arena.p, pages * PG, NULL))
+		_exit(2);
+	c.p = arena.p;
+	if (huge && pthread_create(&thread, NULL, collapse, &c))
+		_exit(2);
+	process_main(&arena, threads, writes, seed);
+	if (huge) {
+		__atomic_store_n(&c.stop, true, __ATOMIC_RELAXED);
+		pthread_join(thread, NULL);
+		printf("# collapsed %lu times\n", c.times);
+		fflush(stdout);
+	}
+	_exit(0);
+}
+
+static bool any_running(const pid_t *pid, int n)
+{
+	for (int i = 0; i < n; i++) {
+		siginfo_t info = { 0 };
+
+		if (!waitid(P_PID, pid[i], &info,
+			    WEXITED | WNOHANG | WNOWAIT) && !info.si_pid)
+			return true;
+	}
+	return false;
+}
+
+TEST_F_TIMEOUT(lostwrite, writes, 150)
+{
+	long long merged0 = vd_stat("pages_merged");
+	unsigned long merged = 0, zero = 0, writes = 0, calls = 0;
+	int processes = variant->processes;
+	struct vmdedup_merge m;
+	pid_t pid[2];
+	int status;
+
+	if (variant->huge) {
+		ASSERT_EQ(0, vd_set("huge_split_pages", 32));
+	}
+	ASSERT_EQ(0, vd_set("scan_rate", 10000000));
+	ASSERT_EQ(0, vd_set("run", 1));
+	for (int i = 0; i < processes; i++) {
+		pid[i] = process_start(&self->report[i], variant->threads,
+				       variant->pages, variant->writes,
+				       variant->huge, 12345 + i);
+		ASSERT_LT(0, pid[i]);
+	}
+	while (any_running(pid, processes)) {
+		if (!vd_merge(self->fd, 0, &m)) {
+			merged += m.merged;
+			zero += m.zero;
+			calls++;
+		}
+	}
+	for (int i = 0; i < processes; i++) {
+		ASSERT_EQ(pid[i], waitpid(pid[i], &status, 0));
+		EXPECT_EQ(0, status);
+		EXPECT_EQ(0, self->report[i].wrong);
+		writes += self->report[i].writes;
+	}
+	TH_LOG("%lu writes, %lu merge calls: %lu merged, %lu zero", writes,
+	       calls, merged, zero);
+	TH_LOG("with the background: %lld merged",
+	       vd_stat("pages_merged") - merged0);
+	EXPECT_LE(1000000, writes);
+	/* Else this was a test of nothing. */
+	EXPECT_LT(5000, vd_stat("pages_merged") - merged0);
+	EXPECT_LT(500, zero);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,171 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Run the engine's tests, as root, on the kernel that is running (in the lab).
+#
+#   run.sh DIR MODULE [PROGRAM]...
+#
+# DIR has the built programs, MODULE is the path of vmdedup.ko. Without
+# PROGRAMs all run. Prints TAP: one line per test, told apart by the name of
+# its program, with what a failed one said; and at the end the totals. Exits
+# with 0 only if nothing failed. V=1 shows what the others said, too.
+set -u
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+sysfs=/sys/class/misc/vmdedup
+all=(merge account vmaops huge swap pinned lifecycle churn badinput refuse
+	lostwrite unload.sh)
+
+if [ $# -lt 2 ]; then
+	echo "usage: ${0##*/} DIR MODULE [PROGRAM]..." >&2
+	exit 2
+fi
+dir=$1 module=$2
+shift 2
+[ $# -gt 0 ] || set -- "${all[@]}"
+
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+count=0 pass=0 fail=0 skip=0
+declare -A defaults
+
+# result ok|not-ok|skip NAME [TEXT]
+result()
+{
+	count=$((count + 1))
+	case $1 in
+	ok)	pass=$((pass + 1)); echo "ok $count $2" ;;
+	skip)	skip=$((skip + 1)); echo "ok $count $2 # SKIP $3" ;;
+	*)	fail=$((fail + 1)); echo "not ok $count $2${3:+ # $3}" ;;
+	esac
+}
+
+load()
+{
+	insmod "$module" || return 1
+	for _ in $(seq 50); do
+		[ ! -c /dev/vmdedup ] || return 0
+		sleep 0.1
+	done
+	return 1
+}
+
+tunables_read()
+{
+	local f
+
+	for f in "$sysfs"/*; do
+		# Root may write everything: go by the mode.
+		case ${f##*/}/$(stat -c %a "$f") in
+		uevent/*) ;;
+		*/6??)	defaults[${f##*/}]=$(cat "$f") ;;
+		esac
+	done
+}
+
+tunables_reset()
+{
+	local name
+
+	for name in "${!defaults[@]}"; do
+		echo "${defaults[$name]}" >"$sysfs/$name"
+	done
+}
+
+# Lines of a program's TAP, numbered anew and with its name put before.
+merge_tap()
+{
+	local program=$1 line said='' plan='' seen=0 name
+	local noise='^# +(RUN|OK|FAIL|SKIP) '
+	local result_line='^(ok|not ok) [0-9]+ (- )?(.*)$'
+
+	while IFS= read -r line; do
+		if [[ $line =~ ^1\.\.([0-9]+) ]]; then
+			plan=${BASH_REMATCH[1]}
+		elif [[ $line =~ $result_line ]]; then
+			seen=$((seen + 1))
+			name=${BASH_REMATCH[3]}
+			if [ "${BASH_REMATCH[1]}" != ok ]; then
+				printf '%s' "$said"
+				result not-ok "$program: $name"
+			else
+				[ -z "${V-}" ] || printf '%s' "$said"
+				case $name in
+				*\#*SKIP*)
+					result skip "$program: ${name%% #*}" \
+						"${name##*SKIP }" ;;
+				*)	result ok "$program: $name" ;;
+				esac
+			fi
+			said=''
+		elif [[ $line =~ $noise ]]; then
+			:
+		elif [[ $line != 'TAP version'* ]]; then
+			said+="# ${line#\# }"$'\n'
+		fi
+	done
+	if [ -n "$plan" ] && [ "$plan" != "$seen" ]; then
+		printf '%s' "$said"
+		result not-ok "$program: plan" "$seen of $plan tests ended"
+	elif [ -z "$plan" ]; then
+		printf '%s' "$said"
+		result not-ok "$program: plan" "no plan"
+	fi
+}
+
+# run_one PROGRAM: anything that is not a clean end must show as a failure.
+run_one()
+{
+	local name=${1%.sh} limit=120 failed=$fail status start=$SECONDS
+	local command=("$dir/$1")
+
+	case $1 in
+	*.sh)	command=("$here/$1" "$dir" "$module") ;;
+	lostwrite)
+		limit=300 ;;
+	esac
+	timeout -k 10 "$limit" "${command[@]}" >"$tmp/out" 2>&1 </dev/null
+	status=$?
+	merge_tap "$name" <"$tmp/out"
+	if [ "$status" != 0 ] && [ "$status" != 4 ] && [ "$failed" = "$fail" ]; then
+		result not-ok "$name" "status $status (124: out of time)"
+	fi
+	echo "# $name: $((SECONDS - start)) s"
+}
+
+echo "TAP version 13"
+if [ -e /sys/module/vmdedup ] && ! rmmod vmdedup; then
+	echo "Bail out! vmdedup is loaded and in use"
+	exit 1
+fi
+loaded=0
+for program; do
+	case $program in
+	unload.sh)
+		# It loads and unloads the module itself.
+		if [ "$loaded" = 1 ]; then
+			rmmod vmdedup && loaded=0
+			result "$([ "$loaded" = 0 ] && echo ok || echo not-ok)" \
+				"run: unload between programs"
+		fi ;;
+	*)
+		if [ "$loaded" = 0 ]; then
+			if ! load; then
+				result not-ok "run: load $module"
+				break
+			fi
+			loaded=1
+			tunables_read
+		fi ;;
+	esac
+	run_one "$program"
+	[ "$loaded" = 0 ] || tunables_reset
+done
+if [ "$loaded" = 1 ]; then
+	rmmod vmdedup && loaded=0
+	result "$([ "$loaded" = 0 ] && echo ok || echo not-ok)" "run: unload at the end"
+fi
+
+echo "1..$count"
+echo "# totals: pass $pass fail $fail skip $skip"
+[ "$fail" = 0 ] && [ "$pass" -gt 0 ]
