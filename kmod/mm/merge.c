@@ -60,6 +60,9 @@ static unsigned int window_compare(struct vmdedup_window *win,
 		win->take[i] = false;
 		if (!page || !(win->src[i] & MIGRATE_PFN_MIGRATE)) {
 			merge_skip(&jobs[i], VMDEDUP_SKIP_BUSY, tally);
+		} else if (!folio_test_swapbacked(page_folio(page))) {
+			/* MADV_FREE works by CPU-local batches: only now seen. */
+			merge_skip(&jobs[i], VMDEDUP_SKIP_VOLATILE, tally);
 		} else if (!page_has_content(page, jobs[i].frame)) {
 			merge_skip(&jobs[i], VMDEDUP_SKIP_CHANGED, tally);
 		} else {

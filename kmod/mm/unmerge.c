@@ -95,7 +95,7 @@ static int check_room(struct vmdedup_region *region)
 
 	if (err)
 		return err;
-	return (s64)count.merged > room ? -ENOMEM : 0;
+	return (s64)(count.merged + count.zero) > room ? -ENOMEM : 0;
 }
 
 /**
@@ -104,8 +104,8 @@ static int check_room(struct vmdedup_region *region)
  * @stay_frozen: on success leave the region frozen, since it is going away
  * @pages: out: how many were given one, also on an error
  *
- * Pages mapped to the zero page stay so: they take no memory from anybody.
- * May sleep.
+ * Every page mapped to the zero page gets one, too: which of them are ours
+ * cannot be told. May sleep.
  *
  * Return: 0; -ENOENT if the region is dead or its process gone; -ENOMEM if
  * memory does not suffice; -EINTR on a fatal signal. On an error the region

@@ -352,7 +352,7 @@ static void find_pte(struct vmdedup_look *look, unsigned long addr, void *arg)
 {
 	struct finder *finder = arg;
 
-	if (look->kind == VMDEDUP_MERGED ||
+	if (look->kind == VMDEDUP_MERGED || look->kind == VMDEDUP_ZERO ||
 	    (look->kind == VMDEDUP_SKIP && look->reason == VMDEDUP_SKIP_FOREIGN))
 		finder->found[finder->nr++] = addr;
 }
@@ -360,11 +360,11 @@ static void find_pte(struct vmdedup_look *look, unsigned long addr, void *arg)
 static void find_pmd(struct vmdedup_look *look, unsigned long addr,
 		     unsigned long end, void *arg)
 {
-	/* A huge page is nobody's shared frame. */
+	/* A huge page is nobody's shared frame, nor ours the huge zero page. */
 }
 
 /**
- * vmdedup_walk_merged() - find pages mapped to shared frames
+ * vmdedup_walk_merged() - find pages mapped to shared frames or the zero page
  * @mm: address space, mmap_lock held for reading
  * @addr: where to begin, a page's address
  * @end: where to stop
