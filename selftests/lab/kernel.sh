@@ -5,8 +5,9 @@
 #
 #   kernel.sh VERSION          build/kernels/VERSION/{vmlinuz,release,kdir,lib/modules};
 #                              prints the path of kdir
-#   kernel.sh source VERSION   build/src/VERSION/: checkpatch, kernel-doc and the
-#                              kselftest headers of that kernel; prints the path
+#   kernel.sh source VERSION   build/src/VERSION/: checkpatch, kernel-doc, the kselftest
+#                              headers, and the rbtree and xxhash of that kernel;
+#                              prints the path
 #
 # VERSION is 6.1 or 6.12, or any other that this machine's apt sources offer.
 # Both are idempotent: what is there already is not looked up again.
@@ -19,10 +20,15 @@ build=${BUILD:-$root/build}
 # The parts of the kernel source that we use.
 source_files=(
 	.clang-format
+	include/linux/xxhash.h
+	lib/xxhash.c
 	scripts/checkpatch.pl
 	scripts/const_structs.checkpatch
 	scripts/kernel-doc
 	scripts/spelling.txt
+	tools/include/linux/rbtree.h
+	tools/include/linux/rbtree_augmented.h
+	tools/lib/rbtree.c
 	tools/testing/selftests/kselftest.h
 	tools/testing/selftests/kselftest_harness.h
 )
@@ -154,6 +160,16 @@ unpack_source()
 	rm -rf "$tmp/debs"
 }
 
+# What was unpacked before a file was added to the list is not whole.
+forget_partial_source()
+{
+	local f
+
+	for f in "${source_files[@]}"; do
+		[ -e "$1/$f" ] || rm -f "$1/.path"
+	done
+}
+
 # Fill a directory in one step: either it is there and whole, or it is not there.
 fill()
 {
@@ -192,6 +208,7 @@ case ${1-} in
 source)
 	[ $# -eq 2 ] || die "usage: kernel.sh [source] VERSION"
 	valid "$2"
+	forget_partial_source "$build/src/$2"
 	fill "$build/src/$2" unpack_source "$2"
 	echo "$build/src/$2"
 	;;
