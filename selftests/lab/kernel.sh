@@ -3,7 +3,7 @@
 #
 # Debian's kernels, unpacked below build/ and never installed.
 #
-#   kernel.sh VERSION          build/kernels/VERSION/{vmlinuz,release,kdir,lib/modules};
+#   kernel.sh VERSION          build/kernels/VERSION/{vmlinuz,vmlinux,release,kdir,lib/modules};
 #                              prints the path of kdir
 #   kernel.sh source VERSION   build/src/VERSION/: checkpatch, kernel-doc, the kselftest
 #                              headers, and the rbtree and xxhash of that kernel;
@@ -139,6 +139,29 @@ unpack_kernel()
 	echo "$release" >"$tmp/release"
 }
 
+# The kernel without its decompressor, which under emulation takes seconds; QEMU
+# boots it by its PVH entry.  Boot protocol: Documentation/arch/x86/boot.rst.
+extract_vmlinux()
+{
+	local image=$1 out=$2 sectors offset length magic unpack
+
+	sectors=$(od -An -tu1 -j 497 -N 1 "$image")
+	offset=$(od -An -tu4 -j 584 -N 4 "$image")
+	length=$(od -An -tu4 -j 588 -N 4 "$image")
+	offset=$(((sectors + 1) * 512 + offset))
+	magic=$(od -An -tx1 -j "$offset" -N 4 "$image" | tr -d ' ')
+	case $magic in
+	fd377a58)	unpack="xz -dc --single-stream" ;;
+	28b52ffd)	unpack="zstd -qdc" ;;
+	1f8b*)		unpack="gzip -dc" ;;
+	*)		die "$image: unknown compression $magic" ;;
+	esac
+	# The last four bytes are the size of what comes out.
+	{ tail -c +$((offset + 1)) "$image" || true; } | head -c $((length - 4)) |
+		$unpack >"$out.$$"
+	mv "$out.$$" "$out"
+}
+
 unpack_source()
 {
 	local version=$1 tmp=$2 try deb
@@ -216,6 +239,8 @@ source)
 	[ $# -eq 1 ] || die "usage: kernel.sh [source] VERSION"
 	valid "$1"
 	fill "$build/kernels/$1" unpack_kernel "$1" "$build/kernels/$1"
+	[ -f "$build/kernels/$1/vmlinux" ] ||
+		extract_vmlinux "$build/kernels/$1/vmlinuz" "$build/kernels/$1/vmlinux"
 	echo "$build/kernels/$1/kdir"
 	;;
 esac

@@ -130,7 +130,7 @@ qemu=(
 	-no-user-config -nodefaults -display none -no-reboot
 	-machine q35 -accel tcg,thread=multi -cpu max
 	-m "$mib" -smp "$cpus"
-	-kernel "$kernel/vmlinuz" -initrd "$initrd" -append "${cmdline//[$'\n\t']/ }"
+	-kernel "$kernel/vmlinux" -initrd "$initrd" -append "${cmdline//[$'\n\t']/ }"
 	-chardev "file,id=klog,path=$out/klog"
 	-serial chardev:klog
 	-device virtio-serial-pci

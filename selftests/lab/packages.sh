@@ -32,7 +32,6 @@ demo=(
 	cpio
 	procps
 	qemu-system-x86
-	socat
 	util-linux
 )
 
