@@ -53,6 +53,16 @@ CMD ?= /bin/sh -c 'modprobe kvm_amd; insmod $$LAB_MODULES/vmdedup.ko; grep . /sy
 lab: lab-module-$(K) lab-tools
 	$(lab)/lab.sh -k $(K) -d $(O)/kmod/$(K)/kmod -- $(CMD)
 
+# All that runs outside the kernel in make check and make demo.
+.PHONY: check-tools guests
+guests: packages-demo
+	$(lab)/guest/guest-image.sh 6.1
+	$(lab)/guest/guest-image.sh 6.12
+
+check-tools: lab-tools guests userspace
+	$(MAKE) -C selftests/engine O=$(O)/engine \
+		KSELFTEST_INC=$(O)/src/6.12/tools/testing/selftests
+
 demo: packages-demo
 	selftests/demo/demo.sh
 

@@ -12,7 +12,7 @@
 #include "gate.h"
 
 #define VMDEDUP_SHARD_BITS	6
-#define VMDEDUP_SHARDS		(1U << VMDEDUP_SHARD_BITS)
+#define VMDEDUP_SHARDS		64U	/* 2^VMDEDUP_SHARD_BITS */
 
 struct vmdedup_key {
 	u64 domain;
@@ -31,7 +31,7 @@ struct vmdedup_node {
  * @nr: how many
  */
 struct vmdedup_shard {
-	spinlock_t lock;
+	spinlock_t lock; /* of root, nr and the nodes */
 	struct rb_root root;
 	unsigned long nr;
 };

@@ -15,7 +15,7 @@
 #include "../core/stable.h"
 
 /* More mappings of one frame than this would endanger its counters. */
-#define VMDEDUP_FRAME_MAX_REFS	(1 << 30)
+#define VMDEDUP_FRAME_MAX_REFS	0x40000000
 
 int vmdedup_frame_init(void);
 void vmdedup_frame_exit(void);

@@ -77,7 +77,7 @@ struct vmdedup_region {
 	bool dead;
 	bool frozen;
 	struct rw_semaphore sem;
-	spinlock_t lock;
+	spinlock_t lock; /* of scanned, merges, last */
 	u64 scanned;
 	u64 merges;
 	struct vmdedup_tally last;

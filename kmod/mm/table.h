@@ -41,7 +41,7 @@ struct vmdedup_look {
  */
 struct vmdedup_table {
 	pte_t *pte;
-	spinlock_t *ptl;
+	spinlock_t *ptl; /* of the page table */
 };
 
 pmd_t *vmdedup_pmd(struct mm_struct *mm, unsigned long addr,

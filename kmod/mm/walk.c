@@ -248,7 +248,7 @@ struct page *vmdedup_walk_page(struct mm_struct *mm, u64 vpn)
 	struct vmdedup_table table;
 	struct vmdedup_look look;
 	struct page *page = NULL;
-	spinlock_t *ptl;
+	spinlock_t *ptl; /* of the PMD */
 	pmd_t *pmd, val;
 
 	if (!vma || vmdedup_vma_skip(vma) != VMDEDUP_ELIGIBLE)

@@ -1,0 +1,113 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# All tests. Every stage prints TAP (and is kept in build/check/); the last
+# line counts: N passed, N failed.
+#
+#   check.sh [STAGE]...    only these stages, by name
+set -uo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+export BUILD=${BUILD:-$root/build}
+logs=$BUILD/check
+kernels=${KERNELS:-6.1 6.12}
+only=("$@")
+passed=0 failed=0 skipped=0
+
+cd "$root" || exit 1
+mkdir -p "$logs"
+
+wanted()
+{
+	local name
+
+	[ ${#only[@]} -eq 0 ] && return 0
+	for name in "${only[@]}"; do
+		[[ $1 == "$name"* ]] && return 0
+	done
+	return 1
+}
+
+# stage NAME COMMAND...: run it, show its output, count its TAP. A stage that
+# fails without saying which test did is a failure more; so is one that says
+# nothing at all.
+stage()
+{
+	local name=$1 began=$SECONDS log=$logs/$1.log status ok notok skip
+
+	shift
+	wanted "$name" || return 0
+	echo "# $name: begins"
+	"$@" 2>&1 < /dev/null | tee "$log"
+	status=${PIPESTATUS[0]}
+	skip=$(grep -ciE '^ok .*# *SKIP' "$log")
+	ok=$(($(grep -cE '^ok ' "$log") - skip))
+	notok=$(grep -cE '^not ok ' "$log")
+	if [ $((ok + notok + skip)) -eq 0 ] ||
+	   { [ "$status" -ne 0 ] && [ "$notok" -eq 0 ]; }; then
+		echo "not ok - $name ended with status $status" | tee -a "$log"
+		notok=$((notok + 1))
+	fi
+	passed=$((passed + ok))
+	failed=$((failed + notok))
+	skipped=$((skipped + skip))
+	echo "# $name: $ok passed, $notok failed, $skip skipped," \
+		"$((SECONDS - began)) s"
+}
+
+# build NAME COMMAND...: something to be built, as one test.
+build()
+{
+	local name=$1
+
+	shift
+	if "$@"; then
+		echo "ok 1 build: $name"
+	else
+		echo "not ok 1 build: $name"
+	fi
+}
+
+unit()
+{
+	CMOCKA_MESSAGE_OUTPUT=TAP make --no-print-directory -C "$1" \
+		O="$BUILD/$2" check CI=1
+}
+
+# In the lab: suite KERNEL NAME SECONDS PROGRAM [ARG]...
+suite()
+{
+	local kernel=$1 name=$2 limit=$3
+
+	shift 3
+	rm -rf "$logs/$name-$kernel"
+	selftests/lab/lab.sh -k "$kernel" -t "$limit" \
+		-o "$logs/$name-$kernel" -d "$BUILD/kmod/$kernel/kmod" -- "$@"
+}
+
+selftests/lab/packages.sh check || exit 1
+
+source_dir=$(selftests/lab/kernel.sh source 6.12) || exit 1
+stage tools build 'lab, guests, tests, command' make --no-print-directory -j2 \
+	check-tools
+for kernel in $kernels; do
+	stage "module-$kernel" build "vmdedup.ko for $kernel, W=1" \
+		make --no-print-directory "lab-module-$kernel"
+done
+stage unit unit selftests/unit unit
+stage userspace unit userspace userspace-check
+stage splats selftests/lab/splats-test.sh
+stage oracle make --no-print-directory -C selftests/lab O="$BUILD/lab" check
+stage lint selftests/lint.sh
+stage dkms selftests/dkms.sh
+for kernel in $kernels; do
+	module=$BUILD/kmod/$kernel/kmod/vmdedup.ko
+	stage "engine-$kernel" suite "$kernel" engine 900 \
+		"$root/selftests/engine/run.sh" "$BUILD/engine" "$module"
+	stage "kvm-$kernel" suite "$kernel" kvm 900 \
+		"$root/selftests/kvm/run.sh" "$module"
+done
+
+echo "# took $SECONDS s, $skipped skipped"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

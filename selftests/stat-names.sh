@@ -1,0 +1,23 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The files below /sys/class/misc/vmdedup, as the source defines them.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# names FILE MACRO: first argument of each X(...) in a list macro.
+names()
+{
+	awk -v macro="define $2\\\\(X\\\\)" '
+		$0 ~ macro { on = 1; next }
+		on && match($0, /X\(/) { print substr($0, RSTART + 2) }
+		on && !/\\$/ { on = 0 }' "$1"
+}
+
+names "$root/kmod/scan/engine.h" VMDEDUP_TUNABLES | sed 's/,.*//'
+for list in VMDEDUP_EVENTS VMDEDUP_GAUGES; do
+	names "$root/kmod/core/stats.h" "$list" | sed 's/,.*//;s,^,stats/,'
+done
+names "$root/include/uapi/linux/vmdedup.h" VMDEDUP_SKIP_REASONS |
+	sed 's/^[^,]*,[[:space:]]*//;s/,.*//;s,^,stats/skip_,'
