@@ -87,7 +87,7 @@ suite()
 
 selftests/lab/packages.sh check || exit 1
 
-source_dir=$(selftests/lab/kernel.sh source 6.12) || exit 1
+selftests/lab/kernel.sh source 6.12 > /dev/null || exit 1
 stage tools build 'lab, guests, tests, command' make --no-print-directory -j2 \
 	check-tools
 for kernel in $kernels; do
