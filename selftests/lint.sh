@@ -23,7 +23,7 @@ tap()
 	else
 		failed=$((failed + 1))
 		echo "not ok $count lint: $name"
-		sed 's/^/# /' <<< "$out" | head -n 60
+		printf '%s\n' "$out" | sed 's/^/# /' | head -n 60
 	fi
 }
 
