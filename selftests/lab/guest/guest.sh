@@ -85,7 +85,7 @@ start()
 
 	echo 1 >"$d/boots"
 	qemu-system-x86_64 -no-user-config -nodefaults -display none \
-		-machine "$machine" -accel kvm -cpu host \
+		-machine "$machine" -accel kvm -cpu host,xsave=off \
 		-m "$mib" -smp "${GUEST_CPUS:-1}" "${mem[@]}" \
 		-kernel "$image/vmlinux" -initrd "$image/initrd" \
 		-append "console=ttyS0,115200 quiet panic=-1 mitigations=off audit=0 no_timer_check iommu=noaperture guestload.id=$name ${GUEST_ARGS-}" \

@@ -49,7 +49,7 @@
 
 #define PAGE		4096UL
 #define WORDS		(PAGE / sizeof(uint64_t))
-#define GARBAGE_MIB	8
+#define GARBAGE_MIB	4
 
 enum { SHARED, OWN, ZERO, AREAS };
 
@@ -368,8 +368,8 @@ int main(void)
 	read_cmdline(cmdline, sizeof(cmdline));
 	pace = option(cmdline, "pace", 1000);
 	open_control();
-	create(SHARED, option(cmdline, "shared", 24), "/tmp/shared");
-	create(OWN, option(cmdline, "own", 16), NULL);
+	create(SHARED, option(cmdline, "shared", 16), "/tmp/shared");
+	create(OWN, option(cmdline, "own", 12), NULL);
 	create(ZERO, option(cmdline, "zero", 4), NULL);
 	leave_garbage();
 	say("ready");
