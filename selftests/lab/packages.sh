@@ -22,6 +22,7 @@ build=(
 	libelf1
 	pahole
 	libjson-c-dev
+	libxxhash-dev
 	pkg-config
 )
 
