@@ -9,24 +9,22 @@
  * keep becoming equal, and zero, and different again.
  */
 #include <pthread.h>
-#include <signal.h>
 
 #include "kselftest_harness.h"
 #include "util.h"
-
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
 
 #define MAX_THREADS 3
 /* Words of a page that each thread writes, far apart from each other. */
 #define SLOTS 2
 #define WORDS (PG / sizeof(uint32_t))
+/* Writes between two rests. */
+#define BURST 2500
 
 /* What a process of writers tells; shared with the test. */
 struct report {
 	unsigned long writes;
 	unsigned long wrong;
+	unsigned long passes;	/* the test counts its merge calls here */
 };
 
 struct arena {
@@ -63,12 +61,26 @@ static uint32_t letter(unsigned char index)
 	return index ? 0x01010101u * index : 0;
 }
 
+/*
+ * Writers are so much quicker than merging that hardly a page would rest for
+ * long enough: each of them waits for a pass now and then, by itself.
+ */
+static void wait_for_pass(const struct report *report)
+{
+	unsigned long now = __atomic_load_n(&report->passes, __ATOMIC_RELAXED);
+
+	while (__atomic_load_n(&report->passes, __ATOMIC_RELAXED) < now + 2)
+		usleep(200);
+}
+
 static void *writer_main(void *arg)
 {
 	struct writer *w = arg;
 	const struct arena *arena = w->arena;
 
 	for (long i = 0; i < w->writes; i++) {
+		if (i % BURST == BURST - 1)
+			wait_for_pass(arena->report);
 		uint64_t r = rnd(&w->state);
 		size_t page = (r >> 32) % arena->pages;
 		int n = r % SLOTS;
@@ -106,8 +118,8 @@ static unsigned long arena_wrong(const struct arena *arena,
 	return wrong;
 }
 
-static void process_main(const struct arena *arena, int threads, long writes,
-			 uint64_t seed)
+static void write_and_check(const struct arena *arena, int threads,
+			    long writes, uint64_t seed)
 {
 	struct writer writer[MAX_THREADS] = { 0 };
 	struct report *report = arena->report;
@@ -131,6 +143,8 @@ static void process_main(const struct arena *arena, int threads, long writes,
 		report->writes += writer[i].writes;
 	}
 	report->wrong += arena_wrong(arena, writer, threads);
+	for (int i = 0; i < threads; i++)
+		free(writer[i].shadow);
 }
 
 FIXTURE(lostwrite) {
@@ -143,20 +157,23 @@ FIXTURE_VARIANT(lostwrite) {
 	int threads;
 	size_t pages;
 	long writes;		/* by each process */
+	int rounds;		/* fresh memory so many times */
 	bool huge;
 };
 
 FIXTURE_VARIANT_ADD(lostwrite, one_process) {
 	.processes = 1, .threads = 3, .pages = 192, .writes = 1050000,
+	.rounds = 1,
 };
 
 FIXTURE_VARIANT_ADD(lostwrite, two_processes) {
 	.processes = 2, .threads = 2, .pages = 128, .writes = 510000,
+	.rounds = 1,
 };
 
 FIXTURE_VARIANT_ADD(lostwrite, huge_pages) {
-	.processes = 1, .threads = 2, .pages = 2 * HPAGE_NR, .writes = 1000000,
-	.huge = true,
+	.processes = 1, .threads = 2, .pages = HPAGE_NR, .writes = 1050000,
+	.rounds = 10, .huge = true,
 };
 
 FIXTURE_SETUP(lostwrite)
@@ -172,65 +189,45 @@ FIXTURE_TEARDOWN(lostwrite)
 	vd_end(self->fd);
 }
 
-static char *arena_map(size_t pages, bool huge)
+/* New memory, of zeroes, for the arena: at the same place as the last. */
+static int arena_renew(struct arena *arena, bool huge)
 {
-	char *p = mmap(NULL, pages * PG + HPAGE, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	size_t bytes = arena->pages * PG;
+	char *p = arena->p;
 
-	if (p == MAP_FAILED)
-		return NULL;
-	p = (char *)(((uintptr_t)p + HPAGE - 1) & ~(HPAGE - 1));
-	madvise(p, pages * PG, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
-	memset(p, 0, pages * PG);
-	return p;
-}
-
-struct collapser {
-	char *p;
-	size_t bytes;
-	bool stop;
-	unsigned long times;
-};
-
-/* Make huge pages of it again and again, for the module to split. */
-static void *collapse(void *arg)
-{
-	struct collapser *c = arg;
-	size_t at = 0;
-
-	while (!__atomic_load_n(&c->stop, __ATOMIC_RELAXED)) {
-		c->times += !madvise(c->p + at, HPAGE, MADV_COLLAPSE);
-		at = (at + HPAGE) % c->bytes;
-		usleep(20000);
+	if (!p) {
+		p = mmap(NULL, bytes + 2 * HPAGE, PROT_NONE, MAP_PRIVATE |
+			 MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (p == MAP_FAILED)
+			return -1;
+		p = (char *)(((uintptr_t)p + HPAGE - 1) & ~(HPAGE - 1));
+		arena->p = p;
 	}
-	return NULL;
+	if (mmap(p, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+		 MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != p)
+		return -1;
+	madvise(p, bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	memset(p, 0, bytes);
+	return 0;
 }
 
-/* A process of writers; ends when the test is through with it. */
-static pid_t process_start(struct report *report, int threads, size_t pages,
-			   long writes, bool huge, uint64_t seed)
+/* A process of writers. */
+static pid_t process_start(struct report *report,
+			   const FIXTURE_VARIANT(lostwrite) *v, uint64_t seed)
 {
-	struct collapser c = { .bytes = pages * PG };
-	struct arena arena = { .pages = pages, .report = report };
-	pthread_t thread;
+	struct arena arena = { .pages = v->pages, .report = report };
 	pid_t pid = fork();
 	int fd;
 
 	if (pid)
 		return pid;
-	arena.p = arena_map(pages, huge);
 	fd = vd_open();
-	if (!arena.p || fd < 0 || vd_register(fd, arena.p, pages * PG, NULL))
-		_exit(2);
-	c.p = arena.p;
-	if (huge && pthread_create(&thread, NULL, collapse, &c))
-		_exit(2);
-	process_main(&arena, threads, writes, seed);
-	if (huge) {
-		__atomic_store_n(&c.stop, true, __ATOMIC_RELAXED);
-		pthread_join(thread, NULL);
-		printf("# collapsed %lu times\n", c.times);
-		fflush(stdout);
+	for (int i = 0; i < v->rounds; i++) {
+		if (arena_renew(&arena, v->huge) || fd < 0 ||
+		    vd_register(fd, arena.p, arena.pages * PG, NULL))
+			_exit(2);
+		write_and_check(&arena, v->threads, v->writes / v->rounds,
+				seed + i);
 	}
 	_exit(0);
 }
@@ -251,6 +248,7 @@ TEST_F_TIMEOUT(lostwrite, writes, 150)
 {
 	long long merged0 = vd_stat("pages_merged");
 	unsigned long merged = 0, zero = 0, writes = 0, calls = 0;
+	unsigned long skipped[VMDEDUP_SKIP_NR] = { 0 }, rounds = 0;
 	int processes = variant->processes;
 	struct vmdedup_merge m;
 	pid_t pid[2];
@@ -262,9 +260,8 @@ TEST_F_TIMEOUT(lostwrite, writes, 150)
 	ASSERT_EQ(0, vd_set("scan_rate", 10000000));
 	ASSERT_EQ(0, vd_set("run", 1));
 	for (int i = 0; i < processes; i++) {
-		pid[i] = process_start(&self->report[i], variant->threads,
-				       variant->pages, variant->writes,
-				       variant->huge, 12345 + i);
+		pid[i] = process_start(&self->report[i], variant,
+				       12345 + 100 * i);
 		ASSERT_LT(0, pid[i]);
 	}
 	while (any_running(pid, processes)) {
@@ -272,7 +269,13 @@ TEST_F_TIMEOUT(lostwrite, writes, 150)
 			merged += m.merged;
 			zero += m.zero;
 			calls++;
+			rounds += m.rounds;
+			for (int i = 0; i < VMDEDUP_SKIP_NR; i++)
+				skipped[i] += m.skipped[i];
 		}
+		for (int i = 0; i < processes; i++)
+			__atomic_add_fetch(&self->report[i].passes, 1,
+					   __ATOMIC_RELAXED);
 	}
 	for (int i = 0; i < processes; i++) {
 		ASSERT_EQ(pid[i], waitpid(pid[i], &status, 0));
@@ -280,8 +283,11 @@ TEST_F_TIMEOUT(lostwrite, writes, 150)
 		EXPECT_EQ(0, self->report[i].wrong);
 		writes += self->report[i].writes;
 	}
-	TH_LOG("%lu writes, %lu merge calls: %lu merged, %lu zero", writes,
-	       calls, merged, zero);
+	TH_LOG("%lu writes, %lu merge calls, %lu rounds: %lu merged, %lu zero",
+	       writes, calls, rounds, merged, zero);
+	for (int i = 0; i < VMDEDUP_SKIP_NR; i++)
+		if (skipped[i])
+			TH_LOG("skipped, reason %d: %lu", i, skipped[i]);
 	TH_LOG("with the background: %lld merged",
 	       vd_stat("pages_merged") - merged0);
 	EXPECT_LE(1000000, writes);

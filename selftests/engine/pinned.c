@@ -93,6 +93,7 @@ FIXTURE_TEARDOWN(pinned)
 struct merger {
 	int fd;
 	bool stop;
+	unsigned long calls;
 	uint64_t merged;
 	uint64_t pinned;
 	int error;
@@ -108,6 +109,7 @@ static void *merge_all_the_time(void *arg)
 		w->error = vd_merge(w->fd, 0, &m);
 		if (w->error)
 			break;
+		__atomic_add_fetch(&w->calls, 1, __ATOMIC_RELAXED);
 		w->merged += m.merged + m.zero;
 		w->pinned += m.skipped[VMDEDUP_SKIP_PINNED] +
 			     m.skipped[VMDEDUP_SKIP_BUSY];
@@ -119,6 +121,19 @@ static int merger_start(struct merger *w, int fd)
 {
 	*w = (struct merger) { .fd = fd };
 	return pthread_create(&w->thread, NULL, merge_all_the_time, w);
+}
+
+/* Until a whole call has been made since now; false if none ever is. */
+static bool merger_pass(struct merger *w)
+{
+	unsigned long calls = __atomic_load_n(&w->calls, __ATOMIC_RELAXED);
+
+	for (int i = 0; i < 100000; i++) {
+		if (__atomic_load_n(&w->calls, __ATOMIC_RELAXED) > calls + 1)
+			return true;
+		usleep(100);
+	}
+	return false;
 }
 
 static void merger_stop(struct merger *w)
@@ -264,6 +279,9 @@ TEST_F(pinned, registered_buffers_race)
 	ASSERT_EQ(0, merger_start(&w, self->fd));
 	for (int i = 0; i < 100; i++) {
 		pg_fill_range(self->a, N, SEED);
+		if (i % 4 == 0) {
+			ASSERT_TRUE(merger_pass(&w));
+		}
 		ASSERT_EQ(0, uring_pin(&u, self->a, N * PG));
 		wrong += pg_wrong(self->a, N, SEED);
 		ASSERT_EQ(N * PG, uring_read(&u, self->file, self->a, N * PG,

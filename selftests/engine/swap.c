@@ -255,7 +255,7 @@ TEST_F(swap, race_with_merging)
 	pthread_t thread;
 
 	ASSERT_EQ(0, pthread_create(&thread, NULL, page_out, &r));
-	for (int i = 0; i < 60; i++) {
+	for (int i = 0; i < 30; i++) {
 		for (int k = 0; k < N / 4; k++) {
 			size_t at = rnd(&state) % N;
 

@@ -190,10 +190,22 @@ TEST_F(vmaops, madv_free)
 	EXPECT_EQ(0, m.merged);
 	EXPECT_LE(N, m.skipped[VMDEDUP_SKIP_VOLATILE]);
 
-	/* Taken back by writing. */
+	EXPECT_EQ(0, pg_wrong(self->b, N, SEED));
+	pg_fill_range(self->a, N, 9000);
+	EXPECT_EQ(0, pg_wrong(self->a, N, 9000));
+}
+
+/* Taken back by writing: its owner wants it, so it merges again. */
+TEST_F(vmaops, madv_free_then_written)
+{
+	struct vmdedup_merge m;
+
+	pg_fill_range(self->a, N, 9000);
+	ASSERT_EQ(0, madvise(self->a, N * PG, MADV_FREE));
 	pg_fill_range(self->a, N, SEED);
 	ASSERT_EQ(0, vd_merge(self->fd, 0, &m));
 	EXPECT_EQ(N, m.merged);
+	EXPECT_EQ(0, m.skipped[VMDEDUP_SKIP_VOLATILE]);
 	EXPECT_EQ(0, pg_wrong(self->a, N, SEED));
 	EXPECT_TRUE(same_frames(self->a, self->pfn, N));
 }
