@@ -37,27 +37,38 @@ struct target {
 	kuid_t uid;
 };
 
-static int target_get(struct target *target, pid_t nr)
+static struct task_struct *task_get(pid_t nr)
 {
 	struct task_struct *task;
+	struct pid *pid;
 
-	target->pid = nr ? find_get_pid(nr) : get_task_pid(current, PIDTYPE_TGID);
-	task = get_pid_task(target->pid, PIDTYPE_PID);
+	if (!nr) {
+		get_task_struct(current);
+		return current;
+	}
+	pid = find_get_pid(nr);
+	task = get_pid_task(pid, PIDTYPE_PID);
+	put_pid(pid);
+	return task;
+}
+
+static int target_get(struct target *target, pid_t nr)
+{
+	struct task_struct *task = task_get(nr);
+
 	if (!task)
-		goto no_task;
-	target->uid = task_uid(task);
+		return -ESRCH;
 	target->mm = get_task_mm(task);
+	target->uid = task_uid(task);
+	target->pid = get_task_pid(task, PIDTYPE_TGID);
 	put_task_struct(task);
-	if (!target->mm)
-		goto no_task;
-	if (may_manage(target->mm))
+	if (target->mm && may_manage(target->mm))
 		return 0;
+	put_pid(target->pid);
+	if (!target->mm)
+		return -ESRCH;
 	mmput(target->mm);
-	put_pid(target->pid);
 	return -EPERM;
-no_task:
-	put_pid(target->pid);
-	return -ESRCH;
 }
 
 static void target_put(struct target *target)

@@ -60,7 +60,7 @@ static unsigned int window_compare(struct vmdedup_window *win,
 		win->take[i] = false;
 		if (!page || !(win->src[i] & MIGRATE_PFN_MIGRATE)) {
 			merge_skip(&jobs[i], VMDEDUP_SKIP_BUSY, tally);
-		} else if (!folio_test_swapbacked(page_folio(page))) {
+		} else if (vmdedup_folio_given_up(page_folio(page), false)) {
 			/* MADV_FREE works by CPU-local batches: only now seen. */
 			merge_skip(&jobs[i], VMDEDUP_SKIP_VOLATILE, tally);
 		} else if (!page_has_content(page, jobs[i].frame)) {
@@ -167,64 +167,85 @@ static void merge_window(struct vm_area_struct *vma,
 }
 
 /* Why not to ask the kernel for this page, as it is now. */
-static enum vmdedup_skip page_refused(struct vmdedup_look *look, bool *drain)
+static enum vmdedup_skip page_refused(struct vmdedup_look *look)
 {
 	if (look->kind == VMDEDUP_SKIP)
 		return look->reason;
 	if (look->kind != VMDEDUP_PAGE)
 		return VMDEDUP_SKIP_CHANGED;
-	if (folio_test_lru(page_folio(look->page)))
-		return VMDEDUP_ELIGIBLE;
-	if (!*drain)
+	if (!folio_test_lru(page_folio(look->page)))
 		return VMDEDUP_SKIP_LRU;
 	return VMDEDUP_ELIGIBLE;
 }
 
 /*
- * Look before taking anything away: every page taken in vain makes a guest
- * wait for nothing. Fills win->ask; counts what is refused.
+ * Look at the pages of a page table before taking any away: a page taken in
+ * vain makes a guest wait for nothing. Fills win->ask and counts what is
+ * refused. Returns how many jobs were looked at, less than @nr if what
+ * follows needs a drain: the kernel drains the LRU caches while it holds the
+ * whole run unmapped, so only a run of one page may ask for it. With that one
+ * drained, the rest is to be found on the LRU lists.
  */
-static void prefilter(struct mm_struct *mm, const struct vmdedup_job *jobs,
-		      unsigned int nr, struct vmdedup_merge_opts *opts,
-		      struct vmdedup_window *win, struct vmdedup_tally *tally)
+static unsigned int prefilter_table(struct vmdedup_table *table,
+				    const struct vmdedup_job *jobs,
+				    unsigned int nr,
+				    struct vmdedup_merge_opts *opts,
+				    struct vmdedup_window *win,
+				    struct vmdedup_tally *tally)
 {
-	unsigned long addr = jobs[0].place.vpn << PAGE_SHIFT, next;
-	pmd_t *pmd = vmdedup_pmd(mm, addr, &next);
-	bool huge = pmd && vmdedup_pmd_is_huge(READ_ONCE(*pmd));
-	struct vmdedup_table table;
-	bool locked, drains = false;
 	unsigned int i;
 
-	if (huge && opts->split) {
-		/* Checked again, page by page, once it is split. */
-		memset(win->ask, true, nr * sizeof(win->ask[0]));
-		tally->ev[VMDEDUP_EV_huge_split]++;
-		return;
-	}
-	locked = pmd && !huge && vmdedup_table_lock(mm, pmd, addr, &table);
 	for (i = 0; i < nr; i++) {
-		enum vmdedup_skip reason = VMDEDUP_SKIP_CHANGED;
 		struct vmdedup_look look;
+		enum vmdedup_skip reason;
 
-		if (locked) {
-			look = vmdedup_look_pte(READ_ONCE(table.pte[i]));
-			reason = page_refused(&look, &opts->drain);
-			if (reason == VMDEDUP_ELIGIBLE &&
-			    !folio_test_lru(page_folio(look.page)))
-				drains = true;
-		} else if (huge) {
-			reason = VMDEDUP_SKIP_HUGE;
+		look = vmdedup_look_pte(READ_ONCE(table->pte[i]));
+		reason = page_refused(&look);
+		if (reason == VMDEDUP_SKIP_LRU && opts->drain) {
+			if (i)
+				return i;
+			opts->drain = false;
+			tally->ev[VMDEDUP_EV_lru_drains]++;
+			win->ask[0] = true;
+			return 1;
 		}
 		win->ask[i] = reason == VMDEDUP_ELIGIBLE;
 		if (!win->ask[i])
 			merge_skip(&jobs[i], reason, tally);
 	}
-	if (locked)
-		vmdedup_table_unlock(&table);
-	if (drains) {
-		opts->drain = false;
-		tally->ev[VMDEDUP_EV_lru_drains]++;
+	return nr;
+}
+
+/* Likewise, whatever is there instead of a page table. */
+static unsigned int prefilter(struct mm_struct *mm,
+			      const struct vmdedup_job *jobs, unsigned int nr,
+			      struct vmdedup_merge_opts *opts,
+			      struct vmdedup_window *win,
+			      struct vmdedup_tally *tally)
+{
+	unsigned long addr = jobs[0].place.vpn << PAGE_SHIFT, next;
+	pmd_t *pmd = vmdedup_pmd(mm, addr, &next);
+	bool huge = pmd && vmdedup_pmd_is_huge(READ_ONCE(*pmd));
+	struct vmdedup_table table;
+	unsigned int i;
+
+	if (huge && opts->split) {
+		/* The first run splits it; the next ones look at each page. */
+		memset(win->ask, true, nr * sizeof(win->ask[0]));
+		tally->ev[VMDEDUP_EV_huge_split]++;
+		return nr;
 	}
+	if (!huge && pmd && vmdedup_table_lock(mm, pmd, addr, &table)) {
+		nr = prefilter_table(&table, jobs, nr, opts, win, tally);
+		vmdedup_table_unlock(&table);
+		return nr;
+	}
+	for (i = 0; i < nr; i++) {
+		win->ask[i] = false;
+		merge_skip(&jobs[i], huge ? VMDEDUP_SKIP_HUGE :
+					    VMDEDUP_SKIP_CHANGED, tally);
+	}
+	return nr;
 }
 
 /**
@@ -238,8 +259,8 @@ static void prefilter(struct mm_struct *mm, const struct vmdedup_job *jobs,
  *
  * May sleep.
  *
- * Return: how many jobs were dealt with, at least 1; a run that crosses the
- * end of a mapping is cut there, and the caller comes again with the rest.
+ * Return: how many jobs were dealt with, at least 1. A run may be cut, at the
+ * end of a mapping for one; the caller comes again with the rest.
  */
 unsigned int vmdedup_merge_run(struct mm_struct *mm,
 			       const struct vmdedup_job *jobs, unsigned int nr,
@@ -260,7 +281,7 @@ unsigned int vmdedup_merge_run(struct mm_struct *mm,
 		return 1;
 	}
 	nr = min_t(unsigned long, nr, (vma->vm_end - addr) >> PAGE_SHIFT);
-	prefilter(mm, jobs, nr, opts, win, tally);
+	nr = prefilter(mm, jobs, nr, opts, win, tally);
 	for (i = 0; i < nr; i += len) {
 		len = 1;
 		if (!win->ask[i])

@@ -27,8 +27,8 @@ struct vmdedup_window {
 /**
  * struct vmdedup_merge_opts - what a merge may do
  * @split: huge pages may be split
- * @drain: pages in the LRU caches of CPUs may be asked for, which drains them
- *	all; is reset by the first run that does so
+ * @drain: a page in the LRU cache of a CPU may be asked for, which drains
+ *	those of all; is reset by the first run that does so
  */
 struct vmdedup_merge_opts {
 	bool split;

@@ -114,14 +114,26 @@ static struct vmdedup_look look_nonpresent(pte_t pte)
 	return skip(VMDEDUP_SKIP_SWAPPED);
 }
 
+/**
+ * vmdedup_folio_given_up() - given up by MADV_FREE, and not written to since?
+ * @folio: anonymous folio
+ * @entry_dirty: is the page table entry dirty? False if there is none any more:
+ *	then the folio's own flag has it.
+ */
+bool vmdedup_folio_given_up(struct folio *folio, bool entry_dirty)
+{
+	return !folio_test_swapbacked(folio) && !entry_dirty &&
+	       !folio_test_dirty(folio);
+}
+
 /* What both sizes of anonymous pages are checked for. */
-static enum vmdedup_skip folio_skip(struct folio *folio)
+static enum vmdedup_skip folio_skip(struct folio *folio, bool entry_dirty)
 {
 	if (folio_is_zone_device(folio))
 		return VMDEDUP_SKIP_DEVICE;
 	if (folio_test_ksm(folio))
 		return VMDEDUP_SKIP_KSM;
-	if (!folio_test_swapbacked(folio))
+	if (vmdedup_folio_given_up(folio, entry_dirty))
 		return VMDEDUP_SKIP_VOLATILE;
 	if (folio_maybe_dma_pinned(folio))
 		return VMDEDUP_SKIP_PINNED;
@@ -156,7 +168,7 @@ struct vmdedup_look vmdedup_look_pte(pte_t pte)
 	}
 	if (PageHWPoison(look.page))
 		return skip(VMDEDUP_SKIP_POISONED);
-	reason = folio_skip(folio);
+	reason = folio_skip(folio, pte_dirty(pte));
 	if (reason != VMDEDUP_ELIGIBLE)
 		return skip(reason);
 	if (folio_test_large(folio))
@@ -186,7 +198,7 @@ struct vmdedup_look vmdedup_look_pmd(pmd_t pmd)
 		return (struct vmdedup_look){ .kind = VMDEDUP_ZERO };
 	if (folio_test_has_hwpoisoned(folio))
 		return skip(VMDEDUP_SKIP_POISONED);
-	reason = folio_skip(folio);
+	reason = folio_skip(folio, pmd_dirty(pmd));
 	if (reason != VMDEDUP_ELIGIBLE)
 		return skip(reason);
 	if (pmd_uffd_wp(pmd))

@@ -50,6 +50,7 @@ bool vmdedup_table_lock(struct mm_struct *mm, pmd_t *pmd, unsigned long addr,
 			struct vmdedup_table *table);
 void vmdedup_table_unlock(struct vmdedup_table *table);
 bool vmdedup_pmd_is_huge(pmd_t pmd);
+bool vmdedup_folio_given_up(struct folio *folio, bool entry_dirty);
 struct vmdedup_look vmdedup_look_pte(pte_t pte);
 struct vmdedup_look vmdedup_look_pmd(pmd_t pmd);
 

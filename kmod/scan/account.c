@@ -175,6 +175,8 @@ void vmdedup_account_gauges(struct vmdedup_gauges *gauges)
 {
 	u64 age;
 
+	/* What is gone is not to be counted. */
+	vmdedup_region_reap();
 	mutex_lock(&sweep_lock);
 	age = ktime_get_ns() - sweep_ended;
 	if (age >= max_t(u64, SWEEP_MIN_AGE, sweep_took * SWEEP_SHARE))

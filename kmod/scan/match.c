@@ -169,8 +169,11 @@ static void match_pair(struct vmdedup_worker *worker, struct peer *peer,
 
 	if (!page)
 		return;
-	/* Most likely the other page has changed since. */
-	if (vmdedup_pages_equal(page, sample->page))
+	/*
+	 * Most likely unequal pages have changed since. One page at two places
+	 * is shared already, by fork: nothing to gain.
+	 */
+	if (page != sample->page && vmdedup_pages_equal(page, sample->page))
 		frame = pair_frame(worker, sample->page, key);
 	put_page(page);
 	if (!frame)

@@ -152,10 +152,9 @@ static int scanner_main(void *arg)
 		wait_for_regions();
 		if (scanning())
 			scan_pass(scanner_worker, &pace, &last_pass);
-		if (!scanning() || !READ_ONCE(vmdedup_tunables.scan_rate))
-			pause_for(PAUSE);
-		else
-			cond_resched();
+		/* With a rate of its own, a pass need not be followed by more. */
+		pause_for(scanning() && READ_ONCE(vmdedup_tunables.scan_rate) ?
+			  1 : PAUSE);
 	}
 	return 0;
 }
