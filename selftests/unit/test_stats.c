@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "test.h"
+
+#include "core/stats.h"
+#include "model.h"
+
+/* All members are u64: what a new one would be forgotten in is seen here. */
+#define WORDS	(sizeof(struct vmdedup_tally) / sizeof(u64))
+
+static void tally_has_only_counts(void **state)
+{
+	(void)state;
+	assert_int_equal(sizeof(struct vmdedup_tally) % sizeof(u64), 0);
+	assert_int_equal(WORDS, VMDEDUP_EV_NR + VMDEDUP_SKIP_NR + 2);
+}
+
+static void add_adds_every_member(void **state)
+{
+	u64 sum[WORDS], part[WORDS], was[WORDS], rng = 3;
+	struct vmdedup_tally a, b;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < WORDS; i++) {
+		was[i] = rng_next(&rng) >> 8;
+		part[i] = rng_next(&rng) >> 8;
+	}
+	memcpy(&a, was, sizeof(a));
+	memcpy(&b, part, sizeof(b));
+	vmdedup_tally_add(&a, &b);
+	memcpy(sum, &a, sizeof(a));
+	for (i = 0; i < WORDS; i++)
+		assert_true(sum[i] == was[i] + part[i]);
+	assert_memory_equal(&b, part, sizeof(b));
+}
+
+static void add_one_member_at_a_time(void **state)
+{
+	unsigned int i, j;
+
+	(void)state;
+	for (i = 0; i < WORDS; i++) {
+		struct vmdedup_tally sum = {}, part = {};
+
+		((u64 *)&part)[i] = 5;
+		vmdedup_tally_add(&sum, &part);
+		vmdedup_tally_add(&sum, &part);
+		for (j = 0; j < WORDS; j++)
+			assert_int_equal(((u64 *)&sum)[j], i == j ? 10 : 0);
+	}
+}
+
+/* What every place that shows statistics counts on. */
+static void names_are_usable(void **state)
+{
+	static const char * const name[] = {
+#define NAME(name, what) #name,
+		VMDEDUP_EVENTS(NAME)
+		VMDEDUP_GAUGES(NAME)
+#undef NAME
+#define SKIP_NAME(NAME, name, text) "skip_" #name,
+		VMDEDUP_SKIP_REASONS(SKIP_NAME)
+#undef SKIP_NAME
+	};
+	unsigned int i, j;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(name); i++) {
+		assert_int_equal(strspn(name[i],
+					"abcdefghijklmnopqrstuvwxyz0123456789_"),
+				 strlen(name[i]));
+		for (j = 0; j < i; j++)
+			assert_string_not_equal(name[i], name[j]);
+	}
+	assert_in_range(VMDEDUP_SKIP_NR, 1, VMDEDUP_SKIP_SLOTS);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(tally_has_only_counts),
+		cmocka_unit_test(add_adds_every_member),
+		cmocka_unit_test(add_one_member_at_a_time),
+		cmocka_unit_test(names_are_usable),
+	};
+
+	return cmocka_run_group_tests_name("stats", tests, NULL, NULL);
+}
