@@ -52,7 +52,6 @@
 #define PM_SWAPPED	(1ULL << 62)
 #define PM_PFN		((1ULL << 55) - 1)
 
-#define KPF_KSM		21
 #define KPF_THP		22
 #define KPF_ZERO_PAGE	24
 
@@ -61,7 +60,7 @@ struct proc {
 	uint64_t start, end;
 	bool stopped;		/* by us */
 	char name[32];
-	uint64_t resident, zero, thp, ksm, swapped, unreadable;
+	uint64_t resident, zero, thp, swapped, unreadable;
 	uint64_t possible;	/* pages whose content is elsewhere too, or zero */
 	double saved;		/* its share of what is saved */
 };
@@ -81,7 +80,7 @@ static size_t nr_pages, room;
 static bool domain_per_pid;
 
 struct totals {
-	uint64_t resident, zero, distinct, possible, frames, saved, thp, ksm, swapped, unreadable;
+	uint64_t resident, zero, distinct, possible, frames, saved, thp, swapped, unreadable;
 };
 
 /* Runs at exit and on signals, so only calls what is safe there. */
@@ -211,19 +210,20 @@ static bool is_zero(const uint64_t *p)
 
 static void add_page(struct proc *p, uint64_t entry, const void *content)
 {
-	XXH128_hash_t hash = XXH3_128bits(content, PAGE);
+	bool zero = is_zero(content);
+	XXH128_hash_t hash = zero ? (XXH128_hash_t){ } : XXH3_128bits(content, PAGE);
 	struct page *page = new_page();
 
 	*page = (struct page) {
 		.hash = { hash.low64, hash.high64 },
 		.pfn = entry & PM_PFN,
 		.proc = p - procs,
-		.zero = is_zero(content),
+		.zero = zero,
 	};
 	if (!page->pfn)
 		fail(2, "no frame numbers in pagemap: run as root");
 	p->resident++;
-	p->zero += page->zero;
+	p->zero += zero;
 }
 
 /* Read n pages, all present, at once if they can be read. */
@@ -389,7 +389,6 @@ static void count_frames(struct totals *t)
 
 			p->saved += zero ? 1 : 1 - 1.0 / n;
 			p->thp += has(&pages[j], KPF_THP) && !zero;
-			p->ksm += has(&pages[j], KPF_KSM);
 		}
 	}
 }
@@ -417,7 +416,6 @@ static void add_up(struct totals *t)
 		t->resident += procs[i].resident;
 		t->zero += procs[i].zero;
 		t->thp += procs[i].thp;
-		t->ksm += procs[i].ksm;
 		t->swapped += procs[i].swapped;
 		t->unreadable += procs[i].unreadable;
 	}
@@ -445,7 +443,6 @@ static void print_json(const struct totals *t)
 	json_object_object_add(top, "remaining_pages",
 			       json_object_new_int64((int64_t)(t->possible - t->saved)));
 	put(top, "thp_pages", t->thp);
-	put(top, "ksm_pages", t->ksm);
 	put(top, "swapped_pages", t->swapped);
 	put(top, "unreadable_pages", t->unreadable);
 	json_object_object_add(top, "domain",
@@ -459,7 +456,6 @@ static void print_json(const struct totals *t)
 		put(o, "zero_pages", procs[i].zero);
 		put(o, "duplicate_pages", procs[i].possible);
 		put(o, "thp_pages", procs[i].thp);
-		put(o, "ksm_pages", procs[i].ksm);
 		put(o, "swapped_pages", procs[i].swapped);
 		put(o, "unreadable_pages", procs[i].unreadable);
 		json_object_object_add(o, "saved_pages", json_object_new_double(procs[i].saved));

@@ -93,9 +93,10 @@ static void content(uint64_t *buf, int a, size_t page, uint32_t gen, size_t from
 	}
 	/* Only the first generation of the shared area is the same everywhere. */
 	seed = mix(mix(a == SHARED && !gen ? 1 : id_seed) + ((uint64_t)a << 56) + page);
-	seed += (uint64_t)gen << 32;
+	seed = mix(seed + gen);
+	/* Unlike any other page, but cheap: all of it is computed again each round. */
 	for (i = from; i < to; i++)
-		buf[i] = mix(seed + i * 0x9e3779b97f4a7c15ULL);
+		buf[i] = seed ^ (i + 1) * 0x9e3779b97f4a7c15ULL;
 }
 
 static void expected(uint64_t *buf, int a, size_t page)
@@ -366,7 +367,7 @@ int main(void)
 	unsigned long pace;
 
 	read_cmdline(cmdline, sizeof(cmdline));
-	pace = option(cmdline, "pace", 1000);
+	pace = option(cmdline, "pace", 3000);
 	open_control();
 	create(SHARED, option(cmdline, "shared", 16), "/tmp/shared");
 	create(OWN, option(cmdline, "own", 12), NULL);
