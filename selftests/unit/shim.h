@@ -161,6 +161,7 @@ static inline bool atomic_dec_and_test(atomic_t *v)
 #define GFP_KERNEL	0x1U
 #define GFP_NOWAIT	0x2U
 #define __GFP_NOWARN	0x4U
+#define __GFP_NORETRY	0x8U
 
 struct kmem_cache;
 

@@ -29,6 +29,9 @@ struct page {
 	struct vmdedup_key key;
 	atomic_t mappings;
 	atomic_t refs;
+	/* How often it was mapped, in all and, not atomic, by each worker. */
+	atomic_t ever;
+	unsigned int by[THREADS];
 };
 
 static struct vmdedup_tree stable, unstable;
@@ -59,6 +62,7 @@ static void frame_free(struct vmdedup_frame *frame)
 
 struct worker {
 	pthread_t thread;
+	unsigned int id;
 	u64 rng;
 	unsigned int loops;
 	struct page *mapped[MAPPINGS];
@@ -77,6 +81,8 @@ static void map(struct worker *w, struct vmdedup_frame *frame,
 		return;
 	atomic_inc(&page->refs);
 	atomic_inc(&page->mappings);
+	atomic_inc(&page->ever);
+	page->by[w->id]++;
 	w->mapped[w->nr_mapped++] = page;
 }
 
@@ -96,12 +102,17 @@ static enum vmdedup_sweep sweep_visit(struct vmdedup_node *node, void *arg)
 {
 	struct vmdedup_frame *frame = vmdedup_frame_of(node);
 	bool idle = vmdedup_stable_idle(frame);
+	unsigned int i, n = 0;
 
 	(void)arg;
 	/* Users first, mappings then: see vmdedup_stable_idle(). */
-	if (idle && !atomic_read(&frame->page->mappings))
-		return VMDEDUP_SWEEP_ERASE;
-	return VMDEDUP_SWEEP_KEEP;
+	if (!idle || atomic_read(&frame->page->mappings))
+		return VMDEDUP_SWEEP_KEEP;
+	/* What former users did before the put is visible now. */
+	for (i = 0; i < THREADS; i++)
+		n += frame->page->by[i];
+	shim_assert((int)n == atomic_read(&frame->page->ever));
+	return VMDEDUP_SWEEP_ERASE;
 }
 
 static void sweep_release(struct vmdedup_node *node, void *arg)
@@ -221,6 +232,7 @@ static void everything_at_once(void **state)
 	vmdedup_tree_init(&unstable);
 	assert_int_equal(vmdedup_cand_cache_init(), 0);
 	for (i = 0; i < THREADS; i++) {
+		worker[i].id = i;
 		worker[i].rng = i;
 		worker[i].loops = 60000;
 		assert_int_equal(pthread_create(&worker[i].thread, NULL, work,
