@@ -9,6 +9,7 @@
 #include <linux/module.h>
 #include <linux/pid.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -28,6 +29,13 @@
 static bool may_manage(struct mm_struct *mm)
 {
 	return mm == current->mm || ns_capable(mm->user_ns, CAP_SYS_PTRACE);
+}
+
+/* Likewise, for looking through all of them: no audit record for each. */
+static bool may_see(struct mm_struct *mm)
+{
+	return mm == current->mm ||
+	       ns_capable_noaudit(mm->user_ns, CAP_SYS_PTRACE);
 }
 
 /* A process as the caller knows it, and its address space. */
@@ -102,7 +110,8 @@ static int register_survey(struct vmdedup_register_args *args,
 	enum vmdedup_skip reason;
 	u64 most = 0;
 
-	mmap_read_lock(args->mm);
+	if (!vmdedup_mm_lock(args->mm, true))
+		return -EINTR;
 	vmdedup_region_survey(args->mm, args->start, args->end, &survey);
 	mmap_read_unlock(args->mm);
 
@@ -165,8 +174,8 @@ static int ioctl_register(struct vmdedup_owner *owner, void *argp)
 		return err;
 	err = register_in(&target, arg, owner);
 	target_put(&target);
-	if (!err)
-		vmdedup_scanner_kick();
+	if (!err && !(arg->out_flags & VMDEDUP_REGISTERED_EXISTS))
+		vmdedup_scanner_welcome();
 	return err;
 }
 
@@ -205,6 +214,17 @@ static int ioctl_unregister(struct vmdedup_owner *owner, void *argp)
 	return err;
 }
 
+/* The number may be somebody else's once the process has gone. */
+static pid_t pid_of(struct vmdedup_space *space)
+{
+	struct task_struct *task = get_pid_task(space->pid, PIDTYPE_TGID);
+
+	if (!task)
+		return 0;
+	put_task_struct(task);
+	return pid_vnr(space->pid);
+}
+
 static void query_fill(struct vmdedup_query *arg, struct vmdedup_region *region)
 {
 	const struct vmdedup_tally *last = &region->last;
@@ -213,7 +233,7 @@ static void query_fill(struct vmdedup_query *arg, struct vmdedup_region *region)
 	arg->region_id = region->id;
 	arg->start = region->start;
 	arg->length = region->end - region->start;
-	arg->pid = pid_vnr(region->space->pid);
+	arg->pid = pid_of(region->space);
 	arg->uid = from_kuid_munged(current_user_ns(), region->space->uid);
 	arg->region_flags = READ_ONCE(region->flags);
 	memset(arg->skipped, 0, sizeof(arg->skipped));
@@ -225,7 +245,7 @@ static void query_fill(struct vmdedup_query *arg, struct vmdedup_region *region)
 			last->ev[VMDEDUP_EV_pages_scanned];
 	arg->unique = arg->resident - min(arg->resident,
 					  arg->zero + arg->merged);
-	arg->saved = arg->zero << PAGE_SHIFT;
+	arg->saved = (arg->zero << PAGE_SHIFT) + last->saved_found;
 	arg->scanned = region->scanned;
 	arg->merges = region->merges;
 	for (i = 0; i < VMDEDUP_SKIP_NR; i++)
@@ -255,42 +275,51 @@ static struct vmdedup_region *region_after(u64 id)
 
 	while ((region = vmdedup_region_next(id))) {
 		id = region->id;
-		if (atomic_read(&region->space->mm->mm_users) &&
-		    may_manage(region->space->mm))
+		if (may_see(region->space->mm))
 			return region;
 		vmdedup_region_put(region);
 		cond_resched();
+		if (fatal_signal_pending(current))
+			return ERR_PTR(-EINTR);
 	}
 	return ERR_PTR(-ENOENT);
+}
+
+static int query_one(struct vmdedup_query *arg, struct vmdedup_region *region)
+{
+	if (!atomic_read(&region->space->mm->mm_users))
+		return -ENOENT;
+	query_fill(arg, region);
+	return arg->flags & VMDEDUP_QUERY_COUNT ? query_count(arg, region) : 0;
 }
 
 static int ioctl_query(struct vmdedup_owner *owner, void *argp)
 {
 	struct vmdedup_query *arg = argp;
+	bool next = arg->flags & VMDEDUP_QUERY_NEXT;
 	struct vmdedup_region *region;
-	int err = 0;
+	u64 id = arg->region_id;
+	int err;
 
 	if (arg->flags & ~(VMDEDUP_QUERY_NEXT | VMDEDUP_QUERY_COUNT) ||
 	    arg->reserved)
 		return -EINVAL;
-	region = arg->flags & VMDEDUP_QUERY_NEXT ?
-		 region_after(arg->region_id) : region_of(arg->region_id);
-	if (IS_ERR(region))
-		return PTR_ERR(region);
-	if (!atomic_read(&region->space->mm->mm_users))
-		err = -ENOENT;
-	if (!err)
-		query_fill(arg, region);
-	if (!err && arg->flags & VMDEDUP_QUERY_COUNT)
-		err = query_count(arg, region);
-	vmdedup_region_put(region);
+	do {
+		region = next ? region_after(id) : region_of(id);
+		if (IS_ERR(region))
+			return PTR_ERR(region);
+		id = region->id;
+		err = query_one(arg, region);
+		vmdedup_region_put(region);
+		/* A process that has just gone is not the end of the list. */
+	} while (next && err == -ENOENT);
 	return err;
 }
 
 static int ioctl_merge(struct vmdedup_owner *owner, void *argp)
 {
 	struct vmdedup_merge *arg = argp;
-	struct vmdedup_merge_request req = { .may = may_manage };
+	struct vmdedup_merge_request req = {};
 	unsigned int i;
 	int err;
 
@@ -300,6 +329,7 @@ static int ioctl_merge(struct vmdedup_owner *owner, void *argp)
 		return -EINVAL;
 	if (!(arg->flags & VMDEDUP_MERGE_ALL) && !arg->region_id)
 		return -ENOENT;
+	req.may = arg->region_id ? may_manage : may_see;
 	req.region = arg->region_id;
 	req.max_rounds = arg->max_rounds ?: VMDEDUP_DEFAULT_ROUNDS;
 	err = vmdedup_merge_now(&req);

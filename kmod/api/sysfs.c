@@ -22,6 +22,7 @@ static int unmerge_all(void)
 	u64 id = 0, pages;
 	int err = 0;
 
+	vmdedup_engine_void_jobs();
 	while (!err && (region = vmdedup_region_next(id))) {
 		id = region->id;
 		err = vmdedup_unmerge_region(region, false, &pages);
@@ -62,7 +63,7 @@ static ssize_t tunable_store(const char *buf, size_t count, unsigned int *value,
 	else
 		WRITE_ONCE(*value, new);
 	mutex_unlock(&tunable_lock);
-	vmdedup_scanner_kick();
+	vmdedup_scanner_retune();
 	return err ?: count;
 }
 

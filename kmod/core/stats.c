@@ -19,4 +19,6 @@ void vmdedup_tally_add(struct vmdedup_tally *sum,
 		sum->skip[i] += part->skip[i];
 	sum->zero_found += part->zero_found;
 	sum->merged_found += part->merged_found;
+	sum->saved_found += part->saved_found;
+	sum->passed += part->passed;
 }

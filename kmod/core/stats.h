@@ -47,12 +47,16 @@ enum vmdedup_event {
  * @skip: pages not merged, by reason
  * @zero_found: pages found mapped to the zero page already
  * @merged_found: pages found mapped to a shared frame already
+ * @saved_found: bytes that those save, each its part of what all sharers do
+ * @passed: page table entries looked at that gave no page to scan
  */
 struct vmdedup_tally {
 	u64 ev[VMDEDUP_EV_NR];
 	u64 skip[VMDEDUP_SKIP_NR];
 	u64 zero_found;
 	u64 merged_found;
+	u64 saved_found;
+	u64 passed;
 };
 
 void vmdedup_tally_add(struct vmdedup_tally *sum,

@@ -94,7 +94,7 @@ struct vmdedup_node *vmdedup_shard_insert(struct vmdedup_shard *shard,
 	}
 	rb_link_node(&node->rb, parent, link);
 	rb_insert_color(&node->rb, &shard->root);
-	shard->nr++;
+	WRITE_ONCE(shard->nr, shard->nr + 1);
 	return NULL;
 }
 
@@ -107,7 +107,7 @@ void vmdedup_shard_erase(struct vmdedup_shard *shard, struct vmdedup_node *node)
 {
 	lockdep_assert_held(&shard->lock);
 	rb_erase(&node->rb, &shard->root);
-	shard->nr--;
+	WRITE_ONCE(shard->nr, shard->nr - 1);
 }
 
 /* The first node whose key is greater than @key; the very first for NULL. */

@@ -26,7 +26,8 @@ void vmdedup_cand_cache_exit(void)
  */
 struct vmdedup_cand *vmdedup_cand_alloc(void)
 {
-	return kmem_cache_alloc(cand_cache, GFP_KERNEL | __GFP_NOWARN);
+	return kmem_cache_alloc(cand_cache, GFP_KERNEL | __GFP_NOWARN |
+				__GFP_NORETRY);
 }
 
 /**

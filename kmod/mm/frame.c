@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/highmem.h>
+#include <linux/memcontrol.h>
 #include <linux/random.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/vmstat.h>
 
@@ -31,8 +33,27 @@ void vmdedup_frame_exit(void)
 	kmem_cache_destroy(frame_cache);
 }
 
+/*
+ * A page charged to the memory cgroup of @mm, so that merging is no way out of
+ * its limit. To find none at once is no disaster: do not have the kernel kill
+ * somebody, or wait, for an optimization.
+ */
+static struct page *frame_page(struct mm_struct *mm)
+{
+	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(mm), *old;
+	struct page *page;
+
+	old = set_active_memcg(memcg);
+	page = alloc_page(GFP_HIGHUSER | __GFP_ACCOUNT | __GFP_NOWARN |
+			  __GFP_NORETRY);
+	set_active_memcg(old);
+	mem_cgroup_put(memcg);
+	return page;
+}
+
 /**
  * vmdedup_frame_make() - make a shared frame with a page's content
+ * @mm: of the first sharer, whose memory cgroup is charged
  * @src: a page with a reference; it may be written to meanwhile
  * @key: domain and checksum that the content must have
  * @seed: of the checksum
@@ -42,7 +63,8 @@ void vmdedup_frame_exit(void)
  * Return: a frame that is in no tree; ERR_PTR(-EAGAIN) if the page changed
  * and the checksum is another one; ERR_PTR(-ENOMEM).
  */
-struct vmdedup_frame *vmdedup_frame_make(struct page *src,
+struct vmdedup_frame *vmdedup_frame_make(struct mm_struct *mm,
+					 struct page *src,
 					 const struct vmdedup_key *key,
 					 u64 seed)
 {
@@ -50,14 +72,11 @@ struct vmdedup_frame *vmdedup_frame_make(struct page *src,
 	void *addr;
 	u64 sum;
 
-	frame = kmem_cache_alloc(frame_cache, GFP_KERNEL | __GFP_NOWARN);
+	frame = kmem_cache_alloc(frame_cache, GFP_KERNEL | __GFP_NOWARN |
+				 __GFP_NORETRY);
 	if (!frame)
 		return ERR_PTR(-ENOMEM);
-	/*
-	 * To find no page at once is no disaster: do not have the kernel kill
-	 * somebody, or wait, for an optimization.
-	 */
-	frame->page = alloc_page(GFP_HIGHUSER | __GFP_NOWARN | __GFP_NORETRY);
+	frame->page = frame_page(mm);
 	if (!frame->page) {
 		kmem_cache_free(frame_cache, frame);
 		return ERR_PTR(-ENOMEM);
@@ -122,7 +141,9 @@ bool vmdedup_pages_equal(struct page *a, struct page *b)
  */
 bool vmdedup_frame_equals(struct vmdedup_frame *frame, struct page *page)
 {
-	return vmdedup_pages_equal(frame->page, page);
+	/* A frame is on no LRU list: memory_failure() only marks it. */
+	return !PageHWPoison(frame->page) && !PageHWPoison(page) &&
+	       vmdedup_pages_equal(frame->page, page);
 }
 
 /**

@@ -19,7 +19,8 @@
 
 int vmdedup_frame_init(void);
 void vmdedup_frame_exit(void);
-struct vmdedup_frame *vmdedup_frame_make(struct page *src,
+struct vmdedup_frame *vmdedup_frame_make(struct mm_struct *mm,
+					 struct page *src,
 					 const struct vmdedup_key *key,
 					 u64 seed);
 void vmdedup_frame_free(struct vmdedup_frame *frame);

@@ -17,6 +17,7 @@
 #include <linux/ktime.h>
 #include <linux/migrate.h>
 #include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/pgtable.h>
 
 #include "../compat/compat.h"
@@ -60,6 +61,8 @@ static unsigned int window_compare(struct vmdedup_window *win,
 		win->take[i] = false;
 		if (!page || !(win->src[i] & MIGRATE_PFN_MIGRATE)) {
 			merge_skip(&jobs[i], VMDEDUP_SKIP_BUSY, tally);
+		} else if (PageHWPoison(page)) {
+			merge_skip(&jobs[i], VMDEDUP_SKIP_POISONED, tally);
 		} else if (vmdedup_folio_given_up(page_folio(page), false)) {
 			/* MADV_FREE works by CPU-local batches: only now seen. */
 			merge_skip(&jobs[i], VMDEDUP_SKIP_VOLATILE, tally);
@@ -186,12 +189,11 @@ static enum vmdedup_skip page_refused(struct vmdedup_look *look)
  * whole run unmapped, so only a run of one page may ask for it. With that one
  * drained, the rest is to be found on the LRU lists.
  */
-static unsigned int prefilter_table(struct vmdedup_table *table,
-				    const struct vmdedup_job *jobs,
-				    unsigned int nr,
-				    struct vmdedup_merge_opts *opts,
-				    struct vmdedup_window *win,
-				    struct vmdedup_tally *tally)
+static unsigned int prefilter(struct vmdedup_table *table,
+			      const struct vmdedup_job *jobs, unsigned int nr,
+			      struct vmdedup_merge_opts *opts,
+			      struct vmdedup_window *win,
+			      struct vmdedup_tally *tally)
 {
 	unsigned int i;
 
@@ -216,34 +218,101 @@ static unsigned int prefilter_table(struct vmdedup_table *table,
 	return nr;
 }
 
-/* Likewise, whatever is there instead of a page table. */
-static unsigned int prefilter(struct mm_struct *mm,
-			      const struct vmdedup_job *jobs, unsigned int nr,
-			      struct vmdedup_merge_opts *opts,
-			      struct vmdedup_window *win,
-			      struct vmdedup_tally *tally)
+/*
+ * Is this a good moment to have a huge page split?
+ *
+ * When migrate_vma_setup() meets one that is locked it gives up, but keeps the
+ * reference that it has taken (6.1 to 6.12 at least): the huge page would never
+ * be freed. Who locks anonymous huge pages are, reclaim and compaction, which
+ * first take them off the LRU list, and others like us, who are kept out by
+ * @split_lock. What is left is the moment between this and the call.
+ */
+static bool may_split(struct mm_struct *mm, pmd_t *pmd)
 {
-	unsigned long addr = jobs[0].place.vpn << PAGE_SHIFT, next;
-	pmd_t *pmd = vmdedup_pmd(mm, addr, &next);
-	bool huge = pmd && vmdedup_pmd_is_huge(READ_ONCE(*pmd));
-	struct vmdedup_table table;
+	spinlock_t *ptl = pmd_lock(mm, pmd); /* keeps the page mapped */
+	pmd_t val = READ_ONCE(*pmd);
+	struct vmdedup_look look;
+	struct folio *folio;
+	bool may = false;
+
+	if (vmdedup_pmd_is_huge(val)) {
+		look = vmdedup_look_pmd(val);
+		folio = page_folio(look.page);
+		if (look.kind == VMDEDUP_PAGE && folio_test_lru(folio) &&
+		    folio_trylock(folio)) {
+			folio_unlock(folio);
+			may = true;
+		}
+	}
+	spin_unlock(ptl);
+	return may;
+}
+
+/* Split the huge page of a job, by merging that job alone. */
+static bool merge_splitting(struct vm_area_struct *vma, pmd_t *pmd,
+			    const struct vmdedup_job *job,
+			    struct vmdedup_merge_opts *opts,
+			    struct vmdedup_window *win,
+			    struct vmdedup_tally *tally)
+{
+	bool split = false;
+
+	mutex_lock(opts->split_lock);
+	if (may_split(vma->vm_mm, pmd)) {
+		merge_window(vma, job, 1, win, tally);
+		split = !vmdedup_pmd_is_huge(READ_ONCE(*pmd));
+		if (split)
+			tally->ev[VMDEDUP_EV_huge_split]++;
+		mutex_unlock(opts->split_lock);
+		return true;
+	}
+	mutex_unlock(opts->split_lock);
+	return false;
+}
+
+/* Of a huge page, merge the first job, or refuse all. */
+static unsigned int merge_in_huge(struct vm_area_struct *vma, pmd_t *pmd,
+				  const struct vmdedup_job *jobs,
+				  unsigned int nr,
+				  struct vmdedup_merge_opts *opts,
+				  struct vmdedup_window *win,
+				  struct vmdedup_tally *tally)
+{
+	enum vmdedup_skip reason = VMDEDUP_SKIP_HUGE;
 	unsigned int i;
 
-	if (huge && opts->split) {
-		/* The first run splits it; the next ones look at each page. */
-		memset(win->ask, true, nr * sizeof(win->ask[0]));
-		tally->ev[VMDEDUP_EV_huge_split]++;
-		return nr;
+	if (opts->split) {
+		if (merge_splitting(vma, pmd, jobs, opts, win, tally)) {
+			/* Once, whatever came of it. */
+			opts->split = false;
+			return 1;
+		}
+		reason = VMDEDUP_SKIP_BUSY;
 	}
-	if (!huge && pmd && vmdedup_table_lock(mm, pmd, addr, &table)) {
-		nr = prefilter_table(&table, jobs, nr, opts, win, tally);
-		vmdedup_table_unlock(&table);
-		return nr;
-	}
-	for (i = 0; i < nr; i++) {
-		win->ask[i] = false;
-		merge_skip(&jobs[i], huge ? VMDEDUP_SKIP_HUGE :
-					    VMDEDUP_SKIP_CHANGED, tally);
+	for (i = 0; i < nr; i++)
+		merge_skip(&jobs[i], reason, tally);
+	return nr;
+}
+
+static unsigned int merge_in_table(struct vm_area_struct *vma,
+				   struct vmdedup_table *table,
+				   const struct vmdedup_job *jobs,
+				   unsigned int nr,
+				   struct vmdedup_merge_opts *opts,
+				   struct vmdedup_window *win,
+				   struct vmdedup_tally *tally)
+{
+	unsigned int i, len;
+
+	nr = prefilter(table, jobs, nr, opts, win, tally);
+	vmdedup_table_unlock(table);
+	for (i = 0; i < nr; i += len) {
+		len = 1;
+		if (!win->ask[i])
+			continue;
+		while (i + len < nr && win->ask[i + len])
+			len++;
+		merge_window(vma, jobs + i, len, win, tally);
 	}
 	return nr;
 }
@@ -268,10 +337,11 @@ unsigned int vmdedup_merge_run(struct mm_struct *mm,
 			       struct vmdedup_window *win,
 			       struct vmdedup_tally *tally)
 {
-	unsigned long addr = jobs[0].place.vpn << PAGE_SHIFT;
+	unsigned long addr = jobs[0].place.vpn << PAGE_SHIFT, next;
 	struct vm_area_struct *vma = vma_lookup(mm, addr);
 	enum vmdedup_skip reason = VMDEDUP_SKIP_CHANGED;
-	unsigned int i, len;
+	struct vmdedup_table table;
+	pmd_t *pmd;
 
 	mmap_assert_locked(mm);
 	if (vma)
@@ -281,27 +351,11 @@ unsigned int vmdedup_merge_run(struct mm_struct *mm,
 		return 1;
 	}
 	nr = min_t(unsigned long, nr, (vma->vm_end - addr) >> PAGE_SHIFT);
-	nr = prefilter(mm, jobs, nr, opts, win, tally);
-	for (i = 0; i < nr; i += len) {
-		len = 1;
-		if (!win->ask[i])
-			continue;
-		while (i + len < nr && win->ask[i + len])
-			len++;
-		merge_window(vma, jobs + i, len, win, tally);
-	}
-	return nr;
-}
-
-/**
- * vmdedup_maps_huge() - is there a huge page at a place?
- * @mm: address space, mmap_lock held for reading
- * @vpn: page number of the address
- */
-bool vmdedup_maps_huge(struct mm_struct *mm, u64 vpn)
-{
-	unsigned long next;
-	pmd_t *pmd = vmdedup_pmd(mm, vpn << PAGE_SHIFT, &next);
-
-	return pmd && vmdedup_pmd_is_huge(READ_ONCE(*pmd));
+	pmd = vmdedup_pmd(mm, addr, &next);
+	if (pmd && vmdedup_pmd_is_huge(READ_ONCE(*pmd)))
+		return merge_in_huge(vma, pmd, jobs, nr, opts, win, tally);
+	if (pmd && vmdedup_table_lock(mm, pmd, addr, &table))
+		return merge_in_table(vma, &table, jobs, nr, opts, win, tally);
+	merge_skip(&jobs[0], VMDEDUP_SKIP_CHANGED, tally);
+	return 1;
 }

@@ -4,6 +4,7 @@
 #define VMDEDUP_MM_MERGE_H
 
 #include <linux/mm_types.h>
+#include <linux/mutex.h>
 
 #include "../core/runs.h"
 #include "../core/stats.h"
@@ -26,13 +27,15 @@ struct vmdedup_window {
 
 /**
  * struct vmdedup_merge_opts - what a merge may do
- * @split: huge pages may be split
+ * @split: the huge page at hand may be split; is reset once that was tried
+ * @split_lock: held while one is split in this address space
  * @drain: a page in the LRU cache of a CPU may be asked for, which drains
  *	those of all; is reset by the first run that does so
  */
 struct vmdedup_merge_opts {
 	bool split;
 	bool drain;
+	struct mutex *split_lock;
 };
 
 unsigned int vmdedup_merge_run(struct mm_struct *mm,
@@ -40,6 +43,5 @@ unsigned int vmdedup_merge_run(struct mm_struct *mm,
 			       struct vmdedup_merge_opts *opts,
 			       struct vmdedup_window *win,
 			       struct vmdedup_tally *tally);
-bool vmdedup_maps_huge(struct mm_struct *mm, u64 vpn);
 
 #endif /* VMDEDUP_MM_MERGE_H */

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/cred.h>
 #include <linux/mm.h>
+#include <linux/mmap_lock.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/xarray.h>
@@ -63,6 +67,7 @@ static struct vmdedup_space *space_make(struct vmdedup_register_args *args)
 	space->pid = get_pid(args->pid);
 	space->uid = args->uid;
 	space->domain = __kuid_val(args->uid);
+	mutex_init(&space->split_lock);
 	list_add_tail(&space->node, &spaces);
 	return space;
 }
@@ -161,14 +166,65 @@ bool vmdedup_region_enter(struct vmdedup_region *region)
  * vmdedup_region_leave() - undo vmdedup_region_enter()
  * @region: the region
  *
- * May be the last user of the address space, and take it down. May sleep.
+ * If this was the last user of the address space, a workqueue takes it down:
+ * that can take long, and even wait for the I/O of a process that hangs.
  */
 void vmdedup_region_leave(struct vmdedup_region *region)
 {
 	struct mm_struct *mm = region->space->mm;
 
 	up_read(&region->sem);
-	mmput(mm);
+	mmput_async(mm);
+}
+
+/* How often a lock that is not worth waiting for is tried, a tick apart. */
+#define LOCK_TRIES	10
+
+/**
+ * vmdedup_mm_lock() - take an mmap_lock for reading
+ * @mm: whose
+ * @patient: wait for it until a fatal signal arrives; else for a few ticks
+ *
+ * The scanner does not wait for long: one process whose lock is stuck must not
+ * stop it for all others. May sleep.
+ *
+ * Return: true if the lock is held.
+ */
+bool vmdedup_mm_lock(struct mm_struct *mm, bool patient)
+{
+	unsigned int i;
+
+	if (patient)
+		return !mmap_read_lock_killable(mm);
+	for (i = 0; i < LOCK_TRIES; i++) {
+		if (mmap_read_trylock(mm))
+			return true;
+		schedule_timeout_uninterruptible(1);
+	}
+	return false;
+}
+
+/**
+ * vmdedup_space_refresh() - see whose an address space is now
+ * @space: the space
+ *
+ * A process can change its user, dropping privileges for one: from then on it
+ * belongs to another trust domain. What it shares already it goes on sharing;
+ * nobody compares it with the old domain any more.
+ */
+void vmdedup_space_refresh(struct vmdedup_space *space)
+{
+	struct task_struct *task = get_pid_task(space->pid, PIDTYPE_TGID);
+	kuid_t uid;
+
+	if (!task)
+		return;
+	uid = task_uid(task);
+	if (READ_ONCE(task->mm) == space->mm && !uid_eq(uid, space->uid)) {
+		space->uid = uid;
+		WRITE_ONCE(space->domain, __kuid_val(uid));
+	}
+	put_task_struct(task);
 }
 
 /**

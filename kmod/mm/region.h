@@ -16,6 +16,7 @@
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mm_types.h>
+#include <linux/mutex.h>
 #include <linux/pid.h>
 #include <linux/rwsem.h>
 #include <linux/spinlock.h>
@@ -33,7 +34,8 @@
  * @mm: the address space, kept by mmgrab()
  * @pid: the process it was registered by
  * @uid: that process' real user
- * @domain: trust domain of its regions
+ * @domain: trust domain of its regions, see vmdedup_space_refresh()
+ * @split_lock: held while a huge page of it is split
  */
 struct vmdedup_space {
 	struct kref ref;
@@ -43,6 +45,7 @@ struct vmdedup_space {
 	struct pid *pid;
 	kuid_t uid;
 	u64 domain;
+	struct mutex split_lock;
 };
 
 /**
@@ -140,6 +143,8 @@ void vmdedup_region_put(struct vmdedup_region *region);
 void vmdedup_owner_init(struct vmdedup_owner *owner);
 void vmdedup_owner_release(struct vmdedup_owner *owner);
 
+void vmdedup_space_refresh(struct vmdedup_space *space);
+bool vmdedup_mm_lock(struct mm_struct *mm, bool patient);
 bool vmdedup_region_enter(struct vmdedup_region *region);
 void vmdedup_region_leave(struct vmdedup_region *region);
 

@@ -3,9 +3,13 @@
 #include <linux/pgtable.h>
 
 #include "../compat/compat.h"
+#include "../core/runs.h"
 #include "frame.h"
 #include "table.h"
 #include "vma.h"
+
+/* Arrays for the pages of one table are of this size. */
+static_assert(PTRS_PER_PTE == VMDEDUP_RUN_MAX);
 
 /**
  * vmdedup_pmd() - find the PMD entry of an address
@@ -54,15 +58,17 @@ bool vmdedup_table_lock(struct mm_struct *mm, pmd_t *pmd, unsigned long addr,
 	pmd_t val;
 
 	rcu_read_lock();
+again:
 	val = READ_ONCE(*pmd);
 	if (pmd_none(val) || !pmd_present(val) || vmdedup_pmd_is_huge(val) ||
 	    pmd_bad(val))
 		goto none;
 	table->ptl = pte_lockptr(mm, &val);
 	spin_lock(table->ptl);
+	/* It may be another table now, or only have been accessed. */
 	if (unlikely(!pmd_same(val, READ_ONCE(*pmd)))) {
 		spin_unlock(table->ptl);
-		goto none;
+		goto again;
 	}
 	table->pte = pte_offset_kernel(&val, addr);
 	return true;
@@ -161,6 +167,8 @@ struct vmdedup_look vmdedup_look_pte(pte_t pte)
 	look.page = pte_page(pte);
 	folio = page_folio(look.page);
 	if (!folio_test_anon(folio)) {
+		if (pte_uffd_wp(pte))
+			return skip(VMDEDUP_SKIP_UFFD);
 		if (!vmdedup_frame_owns(look.page))
 			return skip(VMDEDUP_SKIP_FOREIGN);
 		look.kind = VMDEDUP_MERGED;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/mm.h>
+#include <linux/mmap_lock.h>
+#include <linux/mutex.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -31,7 +33,10 @@ int vmdedup_count_region(struct vmdedup_region *region,
 	if (!mmget_not_zero(mm))
 		return -ENOENT;
 	while (addr < region->end && !err) {
-		mmap_read_lock(mm);
+		if (!vmdedup_mm_lock(mm, true)) {
+			err = -EINTR;
+			break;
+		}
 		addr = vmdedup_count(mm, addr, region->end, count);
 		mmap_read_unlock(mm);
 		cond_resched();
@@ -42,23 +47,48 @@ int vmdedup_count_region(struct vmdedup_region *region,
 	return err;
 }
 
+/* One at a time: each makes sure that memory suffices, for itself. */
+static DEFINE_MUTEX(unmerge_lock);
+
 /*
  * Break one mapping. FOLL_FORCE, because a mapping that was made read-only
  * after it was merged must be copied, too: what is written is nothing.
+ * *@locked becomes 0 if the mmap_lock was dropped.
  */
-static int break_one(struct mm_struct *mm, unsigned long addr)
+static int break_one(struct mm_struct *mm, unsigned long addr, int *locked)
 {
 	struct page *page;
-	int locked = 1;
 	long got;
 
 	got = vmdedup_compat_gup_remote(mm, addr, FOLL_WRITE | FOLL_FORCE,
-					&page, &locked);
+					&page, locked);
 	if (got == 1)
 		put_page(page);
-	if (!locked)
-		mmap_read_lock(mm);
 	return min(got, 0L);
+}
+
+/*
+ * Break the mappings found in one page table, the mmap_lock being held; it is
+ * dropped. If that happens on the way, what else was found may have become
+ * something else. Returns 0 or -ENOMEM, and in *@addr where to look next.
+ */
+static int break_found(struct mm_struct *mm, const unsigned long *found,
+		       unsigned int nr, unsigned long *addr, u64 *pages)
+{
+	unsigned int i;
+	int locked = 1, err = 0;
+
+	for (i = 0; i < nr && locked && err != -ENOMEM; i++) {
+		err = break_one(mm, found[i], &locked);
+		if (!err)
+			++*pages;
+	}
+	if (locked)
+		mmap_read_unlock(mm);
+	else
+		*addr = found[i - 1] + PAGE_SIZE;
+	/* Any other error: the mapping has changed meanwhile. */
+	return err == -ENOMEM ? err : 0;
 }
 
 static int unmerge_mm(struct mm_struct *mm, unsigned long addr,
@@ -67,20 +97,14 @@ static int unmerge_mm(struct mm_struct *mm, unsigned long addr,
 	int err = 0;
 
 	while (addr < end && !err) {
-		unsigned int nr, i;
+		unsigned int nr;
 
-		mmap_read_lock(mm);
+		if (!vmdedup_mm_lock(mm, true))
+			return -EINTR;
 		addr = vmdedup_walk_merged(mm, addr, end, found, &nr);
-		for (i = 0; i < nr && !err; i++) {
-			err = break_one(mm, found[i]);
-			if (!err)
-				++*pages;
-			else if (err != -ENOMEM)
-				err = 0;	/* has changed meanwhile */
-		}
-		mmap_read_unlock(mm);
+		err = break_found(mm, found, nr, &addr, pages);
 		cond_resched();
-		if (fatal_signal_pending(current))
+		if (!err && addr < end && fatal_signal_pending(current))
 			err = -EINTR;
 	}
 	return err;
@@ -96,6 +120,36 @@ static int check_room(struct vmdedup_region *region)
 	if (err)
 		return err;
 	return (s64)(count.merged + count.zero) > room ? -ENOMEM : 0;
+}
+
+static int unmerge_frozen(struct vmdedup_region *region, u64 *pages)
+{
+	struct mm_struct *mm = region->space->mm;
+	unsigned long *found;
+	int err = -ENOENT;
+
+	found = kmalloc_array(VMDEDUP_RUN_MAX, sizeof(*found), GFP_KERNEL);
+	if (!found)
+		return -ENOMEM;
+	if (mmget_not_zero(mm)) {
+		err = unmerge_mm(mm, region->start, region->end, found, pages);
+		mmput(mm);
+	}
+	kfree(found);
+	return err;
+}
+
+/* Returns false if the region is dead. */
+static bool set_frozen(struct vmdedup_region *region, bool frozen)
+{
+	bool alive;
+
+	/* Wait for those at work in it. */
+	down_write(&region->sem);
+	alive = !region->dead;
+	region->frozen = frozen;
+	up_write(&region->sem);
+	return alive;
 }
 
 /**
@@ -114,38 +168,20 @@ static int check_room(struct vmdedup_region *region)
 int vmdedup_unmerge_region(struct vmdedup_region *region, bool stay_frozen,
 			   u64 *pages)
 {
-	struct mm_struct *mm = region->space->mm;
-	unsigned long *found;
 	int err;
 
 	*pages = 0;
+	if (mutex_lock_killable(&unmerge_lock))
+		return -EINTR;
 	err = check_room(region);
-	if (err)
-		return err;
-	found = kmalloc_array(VMDEDUP_RUN_MAX, sizeof(*found), GFP_KERNEL);
-	if (!found)
-		return -ENOMEM;
-	/* Wait for those at work in it, and have nobody begin. */
-	down_write(&region->sem);
-	err = region->dead || region->frozen ? -ENOENT : 0;
-	if (!err)
-		region->frozen = true;
-	up_write(&region->sem);
-	if (err)
-		goto out_free;
-	if (mmget_not_zero(mm)) {
-		err = unmerge_mm(mm, region->start, region->end, found, pages);
-		mmput(mm);
-	} else {
+	if (!err && !set_frozen(region, true))
 		err = -ENOENT;
+	if (!err) {
+		err = unmerge_frozen(region, pages);
+		if (err || !stay_frozen)
+			set_frozen(region, false);
+		trace_vmdedup_unmerge(region->id, *pages, err);
 	}
-	if (err || !stay_frozen) {
-		down_write(&region->sem);
-		region->frozen = false;
-		up_write(&region->sem);
-	}
-	trace_vmdedup_unmerge(region->id, *pages, err);
-out_free:
-	kfree(found);
+	mutex_unlock(&unmerge_lock);
 	return err;
 }

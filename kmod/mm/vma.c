@@ -7,16 +7,15 @@
 #include "vma.h"
 
 /**
- * vmdedup_vma_skip() - may pages of this mapping be merged?
+ * vmdedup_vma_skip_merged() - may there be merged pages in this mapping?
  * @vma: the mapping; its mmap_lock is held
  *
- * Only private anonymous memory that nothing but the core kernel has a hand
- * in: there a read-only page that is not anonymous is copied at the first
- * write, whatever it is.
+ * More than may be merged now: a mapping can be locked, or registered with
+ * userfaultfd, after pages of it were merged.
  *
  * Return: VMDEDUP_ELIGIBLE, or why not.
  */
-enum vmdedup_skip vmdedup_vma_skip(struct vm_area_struct *vma)
+enum vmdedup_skip vmdedup_vma_skip_merged(struct vm_area_struct *vma)
 {
 	unsigned long flags = vma->vm_flags;
 
@@ -28,11 +27,30 @@ enum vmdedup_skip vmdedup_vma_skip(struct vm_area_struct *vma)
 		return VMDEDUP_SKIP_SPECIAL;
 	if (!vma_is_anonymous(vma))
 		return vma->vm_file ? VMDEDUP_SKIP_FILE : VMDEDUP_SKIP_SPECIAL;
-	if (flags & VM_LOCKED)
+	return VMDEDUP_ELIGIBLE;
+}
+
+/**
+ * vmdedup_vma_skip() - may pages of this mapping be merged?
+ * @vma: the mapping; its mmap_lock is held
+ *
+ * Only private anonymous memory that nothing but the core kernel has a hand
+ * in: there a read-only page that is not anonymous is copied at the first
+ * write, whatever it is.
+ *
+ * Return: VMDEDUP_ELIGIBLE, or why not.
+ */
+enum vmdedup_skip vmdedup_vma_skip(struct vm_area_struct *vma)
+{
+	enum vmdedup_skip reason = vmdedup_vma_skip_merged(vma);
+
+	if (reason != VMDEDUP_ELIGIBLE)
+		return reason;
+	if (vma->vm_flags & VM_LOCKED)
 		return VMDEDUP_SKIP_LOCKED;
 	if (userfaultfd_armed(vma))
 		return VMDEDUP_SKIP_UFFD;
-	if (flags & VMDEDUP_VM_DROPPABLE)
+	if (vma->vm_flags & VMDEDUP_VM_DROPPABLE)
 		return VMDEDUP_SKIP_VOLATILE;
 	return VMDEDUP_ELIGIBLE;
 }

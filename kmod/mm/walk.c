@@ -11,15 +11,17 @@
 
 /**
  * struct walker - what to do with what is found
+ * @skip: which mappings to leave out
  * @pte: with the page table locked, for each PTE that is not none; may be
  *	called for pages up to VMDEDUP_RUN_MAX times per table
  * @pmd: with the PMD locked, for a huge page; @addr to @end is the part of it
  *	that is wanted
- * @vma: for a mapping that is not eligible
+ * @vma: for a mapping that is left out, or NULL
  * @tables: end the walk after this many page tables or huge pages
  * @arg: for the callbacks
  */
 struct walker {
+	enum vmdedup_skip (*skip)(struct vm_area_struct *vma);
 	void (*pte)(struct vmdedup_look *look, unsigned long addr, void *arg);
 	void (*pmd)(struct vmdedup_look *look, unsigned long addr,
 		    unsigned long end, void *arg);
@@ -65,7 +67,7 @@ static bool walk_table(struct mm_struct *mm, pmd_t *pmd, unsigned long addr,
 	return true;
 }
 
-/* Walk [addr, end) of one eligible mapping; returns where it stopped. */
+/* Walk [addr, end) of one mapping; returns where it stopped. */
 static unsigned long walk_vma(struct mm_struct *mm, unsigned long addr,
 			      unsigned long end, struct walker *walker,
 			      unsigned int *steps)
@@ -109,7 +111,7 @@ static unsigned long walk(struct mm_struct *mm, unsigned long addr,
 			return end;
 		addr = max(addr, vma->vm_start);
 		stop = min(end, vma->vm_end);
-		reason = vmdedup_vma_skip(vma);
+		reason = walker->skip(vma);
 		if (reason == VMDEDUP_ELIGIBLE) {
 			addr = walk_vma(mm, addr, stop, walker, &steps);
 		} else {
@@ -128,6 +130,12 @@ struct sampler {
 	struct vmdedup_tally *tally;
 };
 
+/* What one mapping of a shared frame saves: its part of what all of them do. */
+static u64 saved_by(struct page *page)
+{
+	return PAGE_SIZE - PAGE_SIZE / max(vmdedup_frame_mappings(page), 1);
+}
+
 static void sample_add(struct vmdedup_chunk *chunk, struct page *page,
 		       unsigned long addr)
 {
@@ -141,6 +149,8 @@ static void sample_pte(struct vmdedup_look *look, unsigned long addr, void *arg)
 {
 	struct sampler *sampler = arg;
 
+	if (look->kind != VMDEDUP_PAGE)
+		sampler->tally->passed++;
 	switch (look->kind) {
 	case VMDEDUP_HOLE:
 		break;
@@ -149,6 +159,7 @@ static void sample_pte(struct vmdedup_look *look, unsigned long addr, void *arg)
 		break;
 	case VMDEDUP_MERGED:
 		sampler->tally->merged_found++;
+		sampler->tally->saved_found += saved_by(look->page);
 		break;
 	case VMDEDUP_SKIP:
 		sampler->tally->skip[look->reason]++;
@@ -172,8 +183,10 @@ static void sample_pmd(struct vmdedup_look *look, unsigned long addr,
 		sampler->tally->zero_found += nr;
 	else if (look->kind == VMDEDUP_SKIP)
 		sampler->tally->skip[look->reason] += nr;
-	if (look->kind != VMDEDUP_PAGE)
+	if (look->kind != VMDEDUP_PAGE) {
+		sampler->tally->passed++;
 		return;
+	}
 	get_page(look->page);
 	chunk->huge = look->page;
 	page = look->page + ((addr & ~PMD_MASK) >> PAGE_SHIFT);
@@ -205,6 +218,7 @@ unsigned long vmdedup_walk(struct mm_struct *mm, unsigned long addr,
 {
 	struct sampler sampler = { .chunk = chunk, .tally = tally };
 	struct walker walker = {
+		.skip = vmdedup_vma_skip,
 		.pte = sample_pte,
 		.pmd = sample_pmd,
 		.vma = sample_vma,
@@ -291,8 +305,7 @@ static void count_pte(struct vmdedup_look *look, unsigned long addr, void *arg)
 		break;
 	case VMDEDUP_MERGED:
 		count->merged++;
-		count->saved += PAGE_SIZE -
-			PAGE_SIZE / max(vmdedup_frame_mappings(look->page), 1);
+		count->saved += saved_by(look->page);
 		break;
 	case VMDEDUP_SKIP:
 		if (look->reason == VMDEDUP_SKIP_SWAPPED ||
@@ -324,7 +337,7 @@ static void count_pmd(struct vmdedup_look *look, unsigned long addr,
  * @mm: address space, mmap_lock held for reading
  * @addr: where to begin, a page's address
  * @end: where to stop
- * @count: is added to; mappings that are not eligible do not count
+ * @count: is added to; mappings that cannot hold merged pages do not count
  *
  * Bounded like vmdedup_walk().
  *
@@ -334,6 +347,7 @@ unsigned long vmdedup_count(struct mm_struct *mm, unsigned long addr,
 			    unsigned long end, struct vmdedup_count *count)
 {
 	struct walker walker = {
+		.skip = vmdedup_vma_skip_merged,
 		.pte = count_pte,
 		.pmd = count_pmd,
 		.tables = 16,
@@ -383,6 +397,7 @@ unsigned long vmdedup_walk_merged(struct mm_struct *mm, unsigned long addr,
 {
 	struct finder finder = { .found = found };
 	struct walker walker = {
+		.skip = vmdedup_vma_skip_merged,
 		.pte = find_pte,
 		.pmd = find_pmd,
 		.tables = 1,

@@ -104,9 +104,10 @@ static enum vmdedup_sweep sweep_visit(struct vmdedup_node *node, void *arg)
 	if (mappings > 0) {
 		sweep->shared++;
 		sweep->sharing += mappings - 1;
-	} else if (idle) {
-		return VMDEDUP_SWEEP_ERASE;
 	}
+	/* A poisoned one is to be shared with nobody else. */
+	if (idle && (mappings <= 0 || PageHWPoison(frame->page)))
+		return VMDEDUP_SWEEP_ERASE;
 	return VMDEDUP_SWEEP_KEEP;
 }
 
@@ -148,6 +149,27 @@ void vmdedup_account_sweep(void)
 	mutex_unlock(&sweep_lock);
 }
 
+static void sweep_if_due_locked(void)
+{
+	u64 age = ktime_get_ns() - sweep_ended;
+
+	lockdep_assert_held(&sweep_lock);
+	if (age >= max_t(u64, SWEEP_MIN_AGE, sweep_took * SWEEP_SHARE))
+		sweep_locked();
+}
+
+/**
+ * vmdedup_account_sweep_if_due() - likewise, unless it was done just now
+ *
+ * May sleep.
+ */
+void vmdedup_account_sweep_if_due(void)
+{
+	mutex_lock(&sweep_lock);
+	sweep_if_due_locked();
+	mutex_unlock(&sweep_lock);
+}
+
 static u64 zero_pages(void)
 {
 	struct vmdedup_region *region;
@@ -173,14 +195,11 @@ static u64 zero_pages(void)
  */
 void vmdedup_account_gauges(struct vmdedup_gauges *gauges)
 {
-	u64 age;
-
 	/* What is gone is not to be counted. */
 	vmdedup_region_reap();
+
 	mutex_lock(&sweep_lock);
-	age = ktime_get_ns() - sweep_ended;
-	if (age >= max_t(u64, SWEEP_MIN_AGE, sweep_took * SWEEP_SHARE))
-		sweep_locked();
+	sweep_if_due_locked();
 	gauges->pages_shared = pages_shared;
 	gauges->pages_sharing = pages_sharing;
 	mutex_unlock(&sweep_lock);

@@ -24,6 +24,8 @@ int vmdedup_engine_init(void)
 	vmdedup_tree_init(&vmdedup_engine.unstable);
 	vmdedup_engine.boot_seed = get_random_u64();
 	atomic_set(&vmdedup_engine.gen, 0);
+	atomic_set(&vmdedup_engine.epoch, 0);
+	init_rwsem(&vmdedup_engine.flush_sem);
 	err = vmdedup_frame_init();
 	if (err)
 		return err;
@@ -73,4 +75,16 @@ void vmdedup_engine_age(u32 keep)
 	u32 gen = atomic_inc_return(&vmdedup_engine.gen);
 
 	vmdedup_unstable_age(&vmdedup_engine.unstable, gen, keep);
+}
+
+/**
+ * vmdedup_engine_void_jobs() - have no job found until now carried out
+ *
+ * Waits for those that are being carried out. May sleep.
+ */
+void vmdedup_engine_void_jobs(void)
+{
+	down_write(&vmdedup_engine.flush_sem);
+	atomic_inc(&vmdedup_engine.epoch);
+	up_write(&vmdedup_engine.flush_sem);
 }

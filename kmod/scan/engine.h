@@ -5,6 +5,8 @@
 #ifndef VMDEDUP_SCAN_ENGINE_H
 #define VMDEDUP_SCAN_ENGINE_H
 
+#include <linux/rwsem.h>
+
 #include "../core/runs.h"
 #include "../core/stable.h"
 #include "../core/stats.h"
@@ -42,12 +44,18 @@ struct vmdedup_tunables {
  * @unstable: candidates
  * @boot_seed: of all checksums
  * @gen: generation of candidates, see vmdedup_unstable_age()
+ * @epoch: jobs found before it last changed are void: run=2 raises it, so that
+ *	what it unmerges is not merged again by jobs that are under way
+ * @flush_sem: held for reading while jobs are carried out, for writing while
+ *	@epoch is raised
  */
 struct vmdedup_engine {
 	struct vmdedup_tree stable;
 	struct vmdedup_tree unstable;
 	u64 boot_seed;
 	atomic_t gen;
+	atomic_t epoch;
+	struct rw_semaphore flush_sem;
 };
 
 /* What the gauges show; from vmdedup_account_gauges(). */
@@ -63,6 +71,7 @@ extern struct vmdedup_tunables vmdedup_tunables;
 int vmdedup_engine_init(void);
 void vmdedup_engine_exit(void);
 void vmdedup_engine_age(u32 keep);
+void vmdedup_engine_void_jobs(void);
 
 /* account.c */
 void vmdedup_account_tally(const struct vmdedup_tally *tally);
@@ -71,6 +80,7 @@ void vmdedup_account_window(u64 ns);
 u64 vmdedup_account_event_read(enum vmdedup_event event);
 u64 vmdedup_account_skip_read(enum vmdedup_skip reason);
 void vmdedup_account_sweep(void);
+void vmdedup_account_sweep_if_due(void);
 void vmdedup_account_gauges(struct vmdedup_gauges *gauges);
 
 #endif /* VMDEDUP_SCAN_ENGINE_H */

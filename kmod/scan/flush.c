@@ -9,14 +9,36 @@
 #include "engine.h"
 #include "worker.h"
 
-static void merge_jobs(struct vmdedup_worker *worker, struct mm_struct *mm,
+static void put_frames(struct vmdedup_job *jobs, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		if (jobs[i].frame)
+			vmdedup_stable_put(jobs[i].frame);
+}
+
+static void skip_jobs(unsigned int nr, struct vmdedup_tally *tally)
+{
+	tally->skip[VMDEDUP_SKIP_BUSY] += nr;
+}
+
+static void merge_jobs(struct vmdedup_worker *worker,
+		       struct vmdedup_space *space,
 		       const struct vmdedup_job *jobs, unsigned int nr,
 		       struct vmdedup_tally *tally)
 {
-	struct vmdedup_merge_opts opts = { .drain = worker->drain };
+	struct vmdedup_merge_opts opts = {
+		.drain = worker->drain,
+		.split_lock = &space->split_lock,
+	};
+	struct mm_struct *mm = space->mm;
 	unsigned int i, table_end = 0;
 
-	mmap_read_lock(mm);
+	if (!vmdedup_mm_lock(mm, worker->patient)) {
+		skip_jobs(nr, tally);
+		return;
+	}
 	for (i = 0; i < nr;) {
 		unsigned int max = READ_ONCE(vmdedup_tunables.merge_run_pages);
 		unsigned int len;
@@ -30,28 +52,52 @@ static void merge_jobs(struct vmdedup_worker *worker, struct mm_struct *mm,
 		len = vmdedup_jobs_run(jobs + i, nr - i, max);
 		i += vmdedup_merge_run(mm, jobs + i, len, &opts, &worker->win,
 				       tally);
-		if (need_resched() || mmap_lock_is_contended(mm)) {
+		if (i < nr && (need_resched() || mmap_lock_is_contended(mm))) {
 			mmap_read_unlock(mm);
 			cond_resched();
-			mmap_read_lock(mm);
+			if (!vmdedup_mm_lock(mm, worker->patient)) {
+				skip_jobs(nr - i, tally);
+				goto out;
+			}
 		}
 	}
 	mmap_read_unlock(mm);
+out:
 	worker->drain = opts.drain;
 }
 
+/* The zero page is everybody's; frames stay within their trust domain. */
+static unsigned int same_domain(struct vmdedup_job *jobs, unsigned int nr,
+				u64 domain)
+{
+	unsigned int i, kept = 0;
+
+	for (i = 0; i < nr; i++) {
+		if (jobs[i].frame && jobs[i].frame->node.key.domain != domain)
+			vmdedup_stable_put(jobs[i].frame);
+		else
+			jobs[kept++] = jobs[i];
+	}
+	return kept;
+}
+
+/* Carry out the jobs of one region, and give their frames up. */
 static void flush_region(struct vmdedup_worker *worker,
-			 const struct vmdedup_job *jobs, unsigned int nr)
+			 struct vmdedup_job *jobs, unsigned int nr)
 {
 	struct vmdedup_region *region = vmdedup_region_get(jobs[0].place.region);
 	struct vmdedup_tally tally = {};
 
-	if (!region)
+	if (!region) {
+		put_frames(jobs, nr);
 		return;
+	}
+	nr = same_domain(jobs, nr, READ_ONCE(region->space->domain));
 	if (vmdedup_region_enter(region)) {
-		merge_jobs(worker, region->space->mm, jobs, nr, &tally);
+		merge_jobs(worker, region->space, jobs, nr, &tally);
 		vmdedup_region_leave(region);
 	}
+	put_frames(jobs, nr);
 	vmdedup_tally_add(&worker->tally, &tally);
 	if (region == worker->region)
 		vmdedup_tally_add(&worker->part, &tally);
@@ -66,22 +112,27 @@ static void flush_region(struct vmdedup_worker *worker,
  * vmdedup_flush() - carry out all jobs
  * @worker: its jobs are gone afterwards
  *
- * No lock is held. May sleep.
+ * Jobs of an epoch that has passed are dropped. No lock is held. May sleep.
  */
 void vmdedup_flush(struct vmdedup_worker *worker)
 {
 	struct vmdedup_job *jobs = worker->job;
 	unsigned int nr = worker->nr_jobs, i, len;
 
+	if (!nr)
+		return;
 	vmdedup_jobs_sort(jobs, nr);
 	nr = vmdedup_jobs_unique(jobs, nr);
+	down_read(&vmdedup_engine.flush_sem);
+	if (worker->epoch != atomic_read(&vmdedup_engine.epoch)) {
+		put_frames(jobs, nr);
+		nr = 0;
+	}
 	for (i = 0; i < nr; i += len) {
 		len = vmdedup_jobs_same_region(jobs + i, nr - i);
 		flush_region(worker, jobs + i, len);
 	}
-	for (i = 0; i < nr; i++)
-		if (jobs[i].frame)
-			vmdedup_stable_put(jobs[i].frame);
+	up_read(&vmdedup_engine.flush_sem);
 	worker->nr_jobs = 0;
 	vmdedup_account_window(worker->win.longest_ns);
 	worker->win.longest_ns = 0;

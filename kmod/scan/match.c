@@ -55,13 +55,14 @@ put:
 	peer->region = NULL;
 }
 
-/* The page at a place, with a reference, or NULL. */
+/* The page at a place of a trust domain, with a reference, or NULL. */
 static struct page *peer_page(struct peer *peer,
-			      const struct vmdedup_place *place)
+			      const struct vmdedup_place *place, u64 domain)
 {
 	if (!peer->region || peer->id != place->region)
 		peer_open(peer, place->region);
-	if (!peer->region)
+	/* Its process may have become another user's since it was noted. */
+	if (!peer->region || READ_ONCE(peer->region->space->domain) != domain)
 		return NULL;
 	return vmdedup_walk_page(peer->region->space->mm, place->vpn);
 }
@@ -95,7 +96,7 @@ static struct vmdedup_key key_of(struct vmdedup_worker *worker,
 				 struct vmdedup_sample *sample)
 {
 	return (struct vmdedup_key){
-		.domain = worker->region->space->domain,
+		.domain = worker->domain,
 		.sum = sample->sum,
 	};
 }
@@ -103,7 +104,7 @@ static struct vmdedup_key key_of(struct vmdedup_worker *worker,
 static u64 seed_of(struct vmdedup_worker *worker)
 {
 	return vmdedup_content_seed(vmdedup_engine.boot_seed,
-				    worker->region->space->domain);
+				    worker->domain);
 }
 
 static void hash_chunk(struct vmdedup_worker *worker)
@@ -136,7 +137,8 @@ static struct vmdedup_frame *pair_frame(struct vmdedup_worker *worker,
 {
 	struct vmdedup_frame *frame, *found;
 
-	frame = vmdedup_frame_make(page, key, seed_of(worker));
+	frame = vmdedup_frame_make(worker->region->space->mm, page, key,
+				   seed_of(worker));
 	if (IS_ERR(frame)) {
 		skip(worker, PTR_ERR(frame) == -ENOMEM ? VMDEDUP_SKIP_NOMEM :
 							 VMDEDUP_SKIP_CHANGED);
@@ -157,6 +159,20 @@ static struct vmdedup_frame *pair_frame(struct vmdedup_worker *worker,
 	return found;
 }
 
+/*
+ * One page at two places is shared already, by fork: nothing to gain. And if
+ * only the partner is part of a huge page, let that be judged as a whole when
+ * its turn comes, since it may well be kept.
+ */
+static bool worth_pairing(struct vmdedup_worker *worker, struct page *partner,
+			  struct page *page)
+{
+	if (partner == page)
+		return false;
+	return worker->chunk.huge || !PageCompound(partner) ||
+	       READ_ONCE(vmdedup_tunables.huge_split_pages) == 1;
+}
+
 /* @sample has the checksum that was once seen at @other. */
 static void match_pair(struct vmdedup_worker *worker, struct peer *peer,
 		       struct vmdedup_sample *sample,
@@ -164,16 +180,14 @@ static void match_pair(struct vmdedup_worker *worker, struct peer *peer,
 		       const struct vmdedup_place *other)
 {
 	struct vmdedup_place place = place_of(worker, sample);
-	struct page *page = peer_page(peer, other);
+	struct page *page = peer_page(peer, other, key->domain);
 	struct vmdedup_frame *frame = NULL;
 
 	if (!page)
 		return;
-	/*
-	 * Most likely unequal pages have changed since. One page at two places
-	 * is shared already, by fork: nothing to gain.
-	 */
-	if (page != sample->page && vmdedup_pages_equal(page, sample->page))
+	/* Most likely unequal pages have changed since. */
+	if (worth_pairing(worker, page, sample->page) &&
+	    vmdedup_pages_equal(page, sample->page))
 		frame = pair_frame(worker, sample->page, key);
 	put_page(page);
 	if (!frame)
@@ -281,7 +295,11 @@ void vmdedup_match(struct vmdedup_worker *worker)
 	} else {
 		for (i = 0; i < chunk->nr; i++) {
 			match_one(worker, &peer, &chunk->sample[i]);
-			cond_resched();
+			/* Nobody shall wait for a partner's lock for long. */
+			if (need_resched()) {
+				peer_close(&peer);
+				cond_resched();
+			}
 		}
 	}
 	peer_close(&peer);

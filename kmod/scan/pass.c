@@ -11,6 +11,8 @@
 
 /* Without the scanner, generations that a candidate lives through requests. */
 #define REQUEST_KEEP	8
+/* A first pass may merge nothing and yet learn what the next one can merge. */
+#define MIN_ROUNDS	2U
 
 /**
  * vmdedup_region_begin() - begin a pass over a region
@@ -21,18 +23,22 @@
 void vmdedup_region_begin(struct vmdedup_worker *worker,
 			  struct vmdedup_region *region)
 {
+	vmdedup_space_refresh(region->space);
 	worker->region = region;
+	worker->domain = READ_ONCE(region->space->domain);
 	memset(&worker->part, 0, sizeof(worker->part));
 }
 
 /**
  * vmdedup_region_step() - carry one chunk through the pipeline
- * @worker: in a region
- * @addr: in: where to begin; out: where to go on
+ * @worker: in a region; @epoch is of a time at which there was reason to scan
+ * @addr: in: where to begin; out: where to go on, the region's end if all was
+ *	seen
  *
  * May sleep.
  *
- * Return: true if there is more to do in the region.
+ * Return: true if there is more to do in the region; false if all was seen, or
+ * if the region cannot be worked in now.
  */
 bool vmdedup_region_step(struct vmdedup_worker *worker, unsigned long *addr)
 {
@@ -44,7 +50,10 @@ bool vmdedup_region_step(struct vmdedup_worker *worker, unsigned long *addr)
 
 	if (!vmdedup_region_enter(region))
 		return false;
-	mmap_read_lock(mm);
+	if (!vmdedup_mm_lock(mm, worker->patient)) {
+		vmdedup_region_leave(region);
+		return false;
+	}
 	*addr = vmdedup_walk(mm, *addr, region->end, &worker->chunk, &walked);
 	mmap_read_unlock(mm);
 	vmdedup_region_leave(region);
@@ -88,14 +97,14 @@ static int pass_region(struct vmdedup_worker *worker,
 		       struct vmdedup_region *region)
 {
 	unsigned long addr = region->start;
-	int err = 0;
+	bool more = true;
 
 	vmdedup_region_begin(worker, region);
-	while (vmdedup_region_step(worker, &addr) && !err)
-		if (fatal_signal_pending(current))
-			err = -EINTR;
+	vmdedup_worker_enter_epoch(worker);
+	while (more && !fatal_signal_pending(current))
+		more = vmdedup_region_step(worker, &addr);
 	vmdedup_region_done(worker, addr >= region->end);
-	return err;
+	return fatal_signal_pending(current) ? -EINTR : 0;
 }
 
 static int pass_request(struct vmdedup_worker *worker,
@@ -119,7 +128,10 @@ static int pass_request(struct vmdedup_worker *worker,
 		id = region->id;
 		if (req->may(region->space->mm))
 			err = pass_region(worker, region);
+		else if (fatal_signal_pending(current))
+			err = -EINTR;
 		vmdedup_region_put(region);
+		cond_resched();
 	}
 	return err;
 }
@@ -136,8 +148,8 @@ static void request_add(struct vmdedup_merge_request *req,
  * vmdedup_merge_now() - scan and merge on request
  * @req: the request
  *
- * Passes over the region or regions until one merges nothing, or the limit
- * is reached. May sleep.
+ * Passes over the region or regions until one that is not the first merges
+ * nothing, or the limit is reached. May sleep.
  *
  * Return: 0, -ENOENT, -EPERM, -ENOMEM or -EINTR as the UAPI header says.
  */
@@ -149,6 +161,7 @@ int vmdedup_merge_now(struct vmdedup_merge_request *req)
 
 	if (!worker)
 		return -ENOMEM;
+	worker->patient = true;
 	memset(&req->total, 0, sizeof(req->total));
 	req->rounds = 0;
 	do {
@@ -159,11 +172,11 @@ int vmdedup_merge_now(struct vmdedup_merge_request *req)
 		merged = worker->tally.ev[VMDEDUP_EV_pages_merged] +
 			 worker->tally.ev[VMDEDUP_EV_pages_zero_merged];
 		req->rounds++;
-	} while (!err && merged && req->rounds < req->max_rounds);
+	} while (!err && (merged || req->rounds < MIN_ROUNDS) &&
+		 req->rounds < req->max_rounds);
 	vmdedup_worker_free(worker);
 	/* The scanner's passes age candidates; when it is off, do so here. */
 	if (READ_ONCE(vmdedup_tunables.run) != VMDEDUP_SCANNING)
 		vmdedup_engine_age(REQUEST_KEEP);
-	vmdedup_account_sweep();
 	return err;
 }

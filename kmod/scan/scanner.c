@@ -23,14 +23,29 @@ static struct task_struct *scanner;
 /* Outlives the thread, which may be stopped before it ever ran. */
 static struct vmdedup_worker *scanner_worker;
 static DECLARE_WAIT_QUEUE_HEAD(scanner_wait);
-static bool kicked;
+/* Reasons to end a pause: a tunable was changed; there is a new region. */
+static bool retuned, arrived;
+/* When housekeeping is due, in jiffies. */
+static unsigned long housekeeping_due;
 
 /**
- * vmdedup_scanner_kick() - something has changed: look at once
+ * vmdedup_scanner_retune() - a tunable was changed: heed it at once
  */
-void vmdedup_scanner_kick(void)
+void vmdedup_scanner_retune(void)
 {
-	WRITE_ONCE(kicked, true);
+	WRITE_ONCE(retuned, true);
+	wake_up(&scanner_wait);
+}
+
+/**
+ * vmdedup_scanner_welcome() - there is a new region
+ *
+ * Ends the pause between two passes, but not those that keep a pass to its
+ * rate: registering is not to be a way around that.
+ */
+void vmdedup_scanner_welcome(void)
+{
+	WRITE_ONCE(arrived, true);
 	wake_up(&scanner_wait);
 }
 
@@ -40,19 +55,41 @@ static bool scanning(void)
 	       !kthread_should_stop();
 }
 
-static void pause_for(unsigned long ticks)
+static void pause_in_pass(struct vmdedup_pace *pace, unsigned long ticks)
 {
-	wait_event_freezable_timeout(scanner_wait,
-				     kthread_should_stop() ||
-				     READ_ONCE(kicked), ticks);
-	WRITE_ONCE(kicked, false);
+	wait_event_freezable_timeout(scanner_wait, kthread_should_stop() ||
+				     READ_ONCE(retuned), ticks);
+	/* What was owed at the old rate is forgotten. */
+	if (READ_ONCE(retuned))
+		pace->due = 0;
+	WRITE_ONCE(retuned, false);
 }
 
-/* Nothing to scan and nothing to look after: sleep until that changes. */
-static void wait_for_regions(void)
+static void pause_between_passes(unsigned long ticks)
 {
-	wait_event_freezable(scanner_wait, kthread_should_stop() ||
-			     vmdedup_region_count());
+	wait_event_freezable_timeout(scanner_wait, kthread_should_stop() ||
+				     READ_ONCE(retuned) || READ_ONCE(arrived),
+				     ticks);
+	WRITE_ONCE(retuned, false);
+	WRITE_ONCE(arrived, false);
+}
+
+static bool anything_to_look_after(void)
+{
+	return vmdedup_region_count() ||
+	       vmdedup_tree_count(&vmdedup_engine.stable);
+}
+
+/* Regions of processes that are gone, frames that nobody maps any more. */
+static void housekeeping(void)
+{
+	if (time_before(jiffies, housekeeping_due))
+		return;
+	vmdedup_region_reap();
+	if (!vmdedup_region_count())
+		vmdedup_engine_age(0);
+	vmdedup_account_sweep_if_due();
+	housekeeping_due = jiffies + PAUSE;
 }
 
 /*
@@ -68,16 +105,16 @@ static void keep_pace(struct vmdedup_worker *worker, struct vmdedup_pace *pace,
 				 last_pass,
 				 READ_ONCE(vmdedup_tunables.target_pass_secs));
 	ns = vmdedup_pace_sleep(pace, ktime_get_ns(), pages, rate);
-	if (ns >= TICK_NSEC) {
-		vmdedup_flush(worker);
-		pause_for(nsecs_to_jiffies(ns));
-	}
+	if (ns < TICK_NSEC)
+		return;
+	vmdedup_flush(worker);
+	housekeeping();
+	pause_in_pass(pace, nsecs_to_jiffies(ns));
 }
 
 static u64 pages_seen(const struct vmdedup_tally *tally)
 {
-	return tally->ev[VMDEDUP_EV_pages_scanned] + tally->zero_found +
-	       tally->merged_found;
+	return tally->ev[VMDEDUP_EV_pages_scanned] + tally->passed;
 }
 
 /* Report what was done since the last time; returns the pages seen. */
@@ -100,11 +137,16 @@ static void scan_region(struct vmdedup_worker *worker,
 	bool more = true;
 
 	vmdedup_region_begin(worker, region);
-	while (more && scanning()) {
+	for (;;) {
+		/* In this order: see vmdedup_engine.epoch and set_run(). */
+		vmdedup_worker_enter_epoch(worker);
+		if (!more || !scanning())
+			break;
 		more = vmdedup_region_step(worker, &addr);
 		keep_pace(worker, pace, report(worker, pass), last_pass);
+		try_to_freeze();
 	}
-	vmdedup_region_done(worker, !more);
+	vmdedup_region_done(worker, addr >= region->end);
 	report(worker, pass);
 }
 
@@ -132,14 +174,6 @@ static void scan_pass(struct vmdedup_worker *worker, struct vmdedup_pace *pace,
 	vmdedup_engine_age(SCAN_KEEP);
 }
 
-static void housekeeping(void)
-{
-	vmdedup_region_reap();
-	if (!vmdedup_region_count())
-		vmdedup_engine_age(0);
-	vmdedup_account_sweep();
-}
-
 static int scanner_main(void *arg)
 {
 	struct vmdedup_pace pace = {};
@@ -149,12 +183,14 @@ static int scanner_main(void *arg)
 	set_user_nice(current, 5);
 	while (!kthread_should_stop()) {
 		housekeeping();
-		wait_for_regions();
-		if (scanning())
+		wait_event_freezable(scanner_wait, kthread_should_stop() ||
+				     anything_to_look_after());
+		if (scanning() && vmdedup_region_count())
 			scan_pass(scanner_worker, &pace, &last_pass);
 		/* With a rate of its own, a pass need not be followed by more. */
-		pause_for(scanning() && READ_ONCE(vmdedup_tunables.scan_rate) ?
-			  1 : PAUSE);
+		pause_between_passes(scanning() && vmdedup_region_count() &&
+				     READ_ONCE(vmdedup_tunables.scan_rate) ?
+				     1 : PAUSE);
 	}
 	return 0;
 }

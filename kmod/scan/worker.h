@@ -29,9 +29,12 @@
  * @job: merge jobs found
  * @nr_jobs: how many
  * @win: for merging
+ * @epoch: see vmdedup_engine.epoch; of the oldest of the jobs
+ * @patient: wait for locks, which the scanner does not
  * @drain: may the LRU caches be drained once more?
  * @spare: a candidate allocated in advance
  * @region: the region being scanned; the jobs may be of others, too
+ * @domain: its trust domain in this pass
  * @tally: everything this worker did and has not reported
  * @part: what it did in @region in this pass
  */
@@ -40,14 +43,18 @@ struct vmdedup_worker {
 	struct vmdedup_job job[VMDEDUP_JOBS_MAX];
 	unsigned int nr_jobs;
 	struct vmdedup_window win;
+	int epoch;
+	bool patient;
 	bool drain;
 	struct vmdedup_cand *spare;
 	struct vmdedup_region *region;
+	u64 domain;
 	struct vmdedup_tally tally;
 	struct vmdedup_tally part;
 };
 
 struct vmdedup_worker *vmdedup_worker_alloc(void);
+void vmdedup_worker_enter_epoch(struct vmdedup_worker *worker);
 void vmdedup_worker_free(struct vmdedup_worker *worker);
 
 /* match.c */

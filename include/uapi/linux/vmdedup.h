@@ -34,8 +34,9 @@
  * space; that of another process needs CAP_SYS_PTRACE in the user namespace
  * of that address space.
  *
- * Errors. On an error nothing was changed and, EEXIST and EOPNOTSUPP of
- * register apart, nothing was written to the struct.
+ * Errors. On an error nothing was changed (ENOMEM of unmerging and EINTR apart,
+ * which may come when a part is done) and, EEXIST and EOPNOTSUPP of register
+ * apart, nothing was written to the struct.
  *
  * Any call:
  *	E2BIG		@size is larger than the kernel's struct and the part
@@ -46,7 +47,7 @@
  *			an unknown flag or reserved member is set, or as below
  *	ENOTTY		no such call
  *	ENOMEM		out of memory
- *	EINTR		a signal arrived before anything was done
+ *	EINTR		a fatal signal arrived
  * Register:
  *	EINVAL		@start or @length is not a multiple of the page size,
  *			@length is zero, or @pid is negative; with
@@ -64,6 +65,8 @@
  * Unregister, query, merge:
  *	ENOENT		no such region (with VMDEDUP_QUERY_NEXT: no more)
  *	EPERM		no permission over that region
+ *	EINVAL		merge: @max_rounds is too large, or @region_id is not 0
+ *			with VMDEDUP_MERGE_ALL
  *	ENOMEM		unregister with VMDEDUP_UNREGISTER_UNMERGE: not enough
  *			free memory for the private copies; the region stays
  */
@@ -192,7 +195,8 @@ struct vmdedup_unregister {
  * @zero: out: pages mapped to the zero page
  * @unique: out: pages present and neither merged nor zero
  * @saved: out: bytes saved here: for each merged page its part of the saving
- *	(1 - 1/sharers of a page), for each zero page all of it
+ *	(1 - 1/sharers of a page), for each zero page all of it; without
+ *	VMDEDUP_QUERY_COUNT, pages merged in the last pass itself do not count
  * @scanned: out: pages looked at since registration
  * @merges: out: pages merged since registration, zero pages included
  * @skipped: out: by enum vmdedup_skip, the pages not merged in the last
@@ -226,8 +230,8 @@ struct vmdedup_query {
  * @size: sizeof(struct vmdedup_merge)
  * @flags: VMDEDUP_MERGE_*
  * @region_id: which
- * @max_rounds: passes at the most; a pass that merges nothing is the last;
- *	0: the default
+ * @max_rounds: passes at the most, up to 1000; the second or a later one that
+ *	merges nothing is the last; 0: the default
  * @rounds: out: passes made
  * @scanned: out: pages looked at
  * @merged: out: pages now mapped to a shared frame
