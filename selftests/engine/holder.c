@@ -81,7 +81,7 @@ static void *check_and_write(void *arg)
 			pg_fill(mem + i * PG, seeds[i]);
 			writes++;
 		}
-		if (checks % 64 == 0) {
+		if (checks % 8 == 0) {
 			tell();
 			usleep(1000);
 		}
