@@ -99,14 +99,7 @@ VMDEDUP_EVENTS(EVENT_ATTR)
 VMDEDUP_SKIP_REASONS(SKIP_ATTR)
 
 #define GAUGE_ATTR(name, what)						\
-static u64 gauge_##name(void)						\
-{									\
-	struct vmdedup_gauges gauges;					\
-									\
-	vmdedup_account_gauges(&gauges);				\
-	return gauges.name;						\
-}									\
-STAT_ATTR(name, gauge_##name())
+	STAT_ATTR(name, vmdedup_account_gauge(VMDEDUP_GAUGE_##name))
 VMDEDUP_GAUGES(GAUGE_ATTR)
 
 static struct attribute *tunable_attrs[] = {

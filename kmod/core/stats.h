@@ -41,6 +41,12 @@ enum vmdedup_event {
 	VMDEDUP_EV_NR
 };
 
+enum vmdedup_gauge {
+#define VMDEDUP_GAUGE_ENUM(name, what) VMDEDUP_GAUGE_##name,
+	VMDEDUP_GAUGES(VMDEDUP_GAUGE_ENUM)
+#undef VMDEDUP_GAUGE_ENUM
+};
+
 /**
  * struct vmdedup_tally - counts of one piece of work, kept by who does it
  * @ev: events, to be added to the module's and the region's

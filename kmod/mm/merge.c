@@ -59,7 +59,11 @@ static unsigned int window_compare(struct vmdedup_window *win,
 		struct page *page = migrate_pfn_to_page(win->src[i]);
 
 		win->take[i] = false;
-		if (!page || !(win->src[i] & MIGRATE_PFN_MIGRATE)) {
+		if (!page && !jobs[i].frame &&
+		    win->src[i] & MIGRATE_PFN_MIGRATE) {
+			/* From 6.12 on, splitting a huge page does that. */
+			tally->ev[VMDEDUP_EV_pages_zero_merged]++;
+		} else if (!page || !(win->src[i] & MIGRATE_PFN_MIGRATE)) {
 			merge_skip(&jobs[i], VMDEDUP_SKIP_BUSY, tally);
 		} else if (PageHWPoison(page)) {
 			merge_skip(&jobs[i], VMDEDUP_SKIP_POISONED, tally);
@@ -212,7 +216,10 @@ static unsigned int prefilter(struct vmdedup_table *table,
 			return 1;
 		}
 		win->ask[i] = reason == VMDEDUP_ELIGIBLE;
-		if (!win->ask[i])
+		/* As window_compare(): split, and zeroed by that. */
+		if (look.kind == VMDEDUP_ZERO && !jobs[i].frame)
+			tally->ev[VMDEDUP_EV_pages_zero_merged]++;
+		else if (!win->ask[i])
 			merge_skip(&jobs[i], reason, tally);
 	}
 	return nr;

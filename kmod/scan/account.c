@@ -14,9 +14,7 @@
 #include "../mm/region.h"
 #include "engine.h"
 
-/* A sweep on request is not repeated before, in ns, ... */
-#define SWEEP_MIN_AGE	(20 * NSEC_PER_MSEC)
-/* ... nor takes it more than this part of the time, whoever reads. */
+/* Housekeeping's sweeps take no more than this part of the time. */
 #define SWEEP_SHARE	20
 
 static atomic64_t events[VMDEDUP_EV_NR];
@@ -149,24 +147,16 @@ void vmdedup_account_sweep(void)
 	mutex_unlock(&sweep_lock);
 }
 
-static void sweep_if_due_locked(void)
-{
-	u64 age = ktime_get_ns() - sweep_ended;
-
-	lockdep_assert_held(&sweep_lock);
-	if (age >= max_t(u64, SWEEP_MIN_AGE, sweep_took * SWEEP_SHARE))
-		sweep_locked();
-}
-
 /**
- * vmdedup_account_sweep_if_due() - likewise, unless it was done just now
+ * vmdedup_account_sweep_if_due() - likewise, unless it would take too much
  *
  * May sleep.
  */
 void vmdedup_account_sweep_if_due(void)
 {
 	mutex_lock(&sweep_lock);
-	sweep_if_due_locked();
+	if (ktime_get_ns() - sweep_ended >= sweep_took * SWEEP_SHARE)
+		sweep_locked();
 	mutex_unlock(&sweep_lock);
 }
 
@@ -187,31 +177,56 @@ static u64 zero_pages(void)
 	return zero;
 }
 
-/**
- * vmdedup_account_gauges() - read the state
- * @gauges: out
- *
- * Sweeps, unless that was done a moment ago. May sleep.
- */
-void vmdedup_account_gauges(struct vmdedup_gauges *gauges)
+static u64 metadata_bytes(void)
 {
+	return vmdedup_tree_count(&vmdedup_engine.stable) *
+	       sizeof(struct vmdedup_frame) +
+	       vmdedup_tree_count(&vmdedup_engine.unstable) *
+	       sizeof(struct vmdedup_cand);
+}
+
+/* Counts anew: the time is the reader's own. */
+static void count_shared(u64 *shared, u64 *sharing)
+{
+	mutex_lock(&sweep_lock);
+	sweep_locked();
+	*shared = pages_shared;
+	*sharing = pages_sharing;
+	mutex_unlock(&sweep_lock);
+}
+
+/**
+ * vmdedup_account_gauge() - read a part of the state
+ * @gauge: which
+ *
+ * May sleep.
+ */
+u64 vmdedup_account_gauge(enum vmdedup_gauge gauge)
+{
+	u64 shared, sharing;
+
 	/* What is gone is not to be counted. */
 	vmdedup_region_reap();
-
-	mutex_lock(&sweep_lock);
-	sweep_if_due_locked();
-	gauges->pages_shared = pages_shared;
-	gauges->pages_sharing = pages_sharing;
-	mutex_unlock(&sweep_lock);
-
-	gauges->regions = vmdedup_region_count();
-	gauges->pages_unshared = vmdedup_tree_count(&vmdedup_engine.unstable);
-	gauges->pages_zero = zero_pages();
-	gauges->saved_bytes = (gauges->pages_sharing + gauges->pages_zero)
-			      << PAGE_SHIFT;
-	gauges->metadata_bytes =
-		vmdedup_tree_count(&vmdedup_engine.stable) *
-		sizeof(struct vmdedup_frame) +
-		gauges->pages_unshared * sizeof(struct vmdedup_cand);
-	gauges->window_max_ns = atomic64_read(&window_max);
+	switch (gauge) {
+	case VMDEDUP_GAUGE_regions:
+		return vmdedup_region_count();
+	case VMDEDUP_GAUGE_pages_shared:
+		count_shared(&shared, &sharing);
+		return shared;
+	case VMDEDUP_GAUGE_pages_sharing:
+		count_shared(&shared, &sharing);
+		return sharing;
+	case VMDEDUP_GAUGE_pages_unshared:
+		return vmdedup_tree_count(&vmdedup_engine.unstable);
+	case VMDEDUP_GAUGE_pages_zero:
+		return zero_pages();
+	case VMDEDUP_GAUGE_saved_bytes:
+		count_shared(&shared, &sharing);
+		return (sharing + zero_pages()) << PAGE_SHIFT;
+	case VMDEDUP_GAUGE_metadata_bytes:
+		return metadata_bytes();
+	case VMDEDUP_GAUGE_window_max_ns:
+		return atomic64_read(&window_max);
+	}
+	return 0;
 }

@@ -58,13 +58,6 @@ struct vmdedup_engine {
 	struct rw_semaphore flush_sem;
 };
 
-/* What the gauges show; from vmdedup_account_gauges(). */
-struct vmdedup_gauges {
-#define VMDEDUP_GAUGE_MEMBER(name, what) u64 name;
-	VMDEDUP_GAUGES(VMDEDUP_GAUGE_MEMBER)
-#undef VMDEDUP_GAUGE_MEMBER
-};
-
 extern struct vmdedup_engine vmdedup_engine;
 extern struct vmdedup_tunables vmdedup_tunables;
 
@@ -81,6 +74,6 @@ u64 vmdedup_account_event_read(enum vmdedup_event event);
 u64 vmdedup_account_skip_read(enum vmdedup_skip reason);
 void vmdedup_account_sweep(void);
 void vmdedup_account_sweep_if_due(void);
-void vmdedup_account_gauges(struct vmdedup_gauges *gauges);
+u64 vmdedup_account_gauge(enum vmdedup_gauge gauge);
 
 #endif /* VMDEDUP_SCAN_ENGINE_H */

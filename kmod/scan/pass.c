@@ -11,8 +11,6 @@
 
 /* Without the scanner, generations that a candidate lives through requests. */
 #define REQUEST_KEEP	8
-/* A first pass may merge nothing and yet learn what the next one can merge. */
-#define MIN_ROUNDS	2U
 
 /**
  * vmdedup_region_begin() - begin a pass over a region
@@ -148,8 +146,8 @@ static void request_add(struct vmdedup_merge_request *req,
  * vmdedup_merge_now() - scan and merge on request
  * @req: the request
  *
- * Passes over the region or regions until one that is not the first merges
- * nothing, or the limit is reached. May sleep.
+ * Passes over the region or regions until one merges nothing, or the limit is
+ * reached. May sleep.
  *
  * Return: 0, -ENOENT, -EPERM, -ENOMEM or -EINTR as the UAPI header says.
  */
@@ -172,8 +170,10 @@ int vmdedup_merge_now(struct vmdedup_merge_request *req)
 		merged = worker->tally.ev[VMDEDUP_EV_pages_merged] +
 			 worker->tally.ev[VMDEDUP_EV_pages_zero_merged];
 		req->rounds++;
-	} while (!err && (merged || req->rounds < MIN_ROUNDS) &&
-		 req->rounds < req->max_rounds);
+		/* Of huge pages the first pass learns what to do in the next. */
+		if (req->rounds == 1)
+			merged += worker->tally.skip[VMDEDUP_SKIP_HUGE];
+	} while (!err && merged && req->rounds < req->max_rounds);
 	vmdedup_worker_free(worker);
 	/* The scanner's passes age candidates; when it is off, do so here. */
 	if (READ_ONCE(vmdedup_tunables.run) != VMDEDUP_SCANNING)

@@ -230,8 +230,8 @@ struct vmdedup_query {
  * @size: sizeof(struct vmdedup_merge)
  * @flags: VMDEDUP_MERGE_*
  * @region_id: which
- * @max_rounds: passes at the most, up to 1000; the second or a later one that
- *	merges nothing is the last; 0: the default
+ * @max_rounds: passes at the most, up to 1000; a pass that merges nothing is
+ *	the last, unless it is the first and met huge pages; 0: the default
  * @rounds: out: passes made
  * @scanned: out: pages looked at
  * @merged: out: pages now mapped to a shared frame
