@@ -28,7 +28,8 @@
  *   verify             one full round; "ok" or "corrupt PAGES"
  *   rewrite [PERCENT]  new content for so many pages of shared and own (25);
  *                      then a full round
- *   write [PERCENT]    the same, but only a few bytes of each page
+ *   write [PERCENT]    the same, but only a few bytes of a page, if the last was
+ *                      a rewrite
  *   corrupt            flip a bit in an own page, behind the check's back
  *   status             rounds, bad pages ever seen, pages rewritten
  *   reboot, quit       restart or power off
@@ -185,18 +186,15 @@ static void rewrite(unsigned int percent, int whole)
 		for (page = 0; page < ar->pages; page++) {
 			if (next_random() % 100 >= percent)
 				continue;
-			if (whole) {
+			if (whole || ar->touched[page]) {
+				/* The same few bytes again would hide a lost write. */
 				ar->gen[page] += 2;
 				ar->touched[page] = 0;
 				fill(a, page);
 			} else {
-				uint8_t to = 1 + next_random() % 8;
-
-				if (to < ar->touched[page])
-					to = ar->touched[page];
-				ar->touched[page] = to;
+				ar->touched[page] = 1 + next_random() % 8;
 				content((uint64_t *)(ar->mem + page * PAGE), a, page,
-					ar->gen[page] + 1, 0, to);
+					ar->gen[page] + 1, 0, ar->touched[page]);
 			}
 			rewritten++;
 		}
@@ -351,8 +349,9 @@ static void create(int a, unsigned long mib, const char *path)
 static void leave_garbage(void)
 {
 	size_t size = (size_t)GARBAGE_MIB << 20, i;
-	uint64_t *mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t *mem;
 
+	mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (mem == MAP_FAILED)
 		err(1, "mmap");
 	for (i = 0; i < size / sizeof(*mem) / 2; i++)
