@@ -34,6 +34,8 @@ root=$(cd "$here/../../.." && pwd)
 build=${BUILD:-$root/build}
 state=${GUEST_STATE:-/run/lab/guests}
 talk=$build/lab/labtalk
+# A guest that is not ready after so many seconds hangs.
+HANG=${GUEST_HANG:-150}
 
 die()
 {
@@ -103,10 +105,12 @@ boots()
 	grep -ac "^guest $1 ready" "$state/$1/console" || true
 }
 
+# Now and then a guest hangs before its first message: emulated nested
+# virtualization is not perfect. A reset helps; it is tried twice.
 wait_ready()
 {
 	local name=$1 limit=${2:-180} d want
-	local -i end=$((SECONDS + limit))
+	local -i end=$((SECONDS + limit)) hung=$((SECONDS + HANG)) resets=2
 
 	d=$(dir_of "$name")
 	read -r want <"$d/boots"
@@ -118,6 +122,13 @@ wait_ready()
 		if [ $SECONDS -ge $end ]; then
 			tail -n 20 "$d/console" >&2
 			die "$name is not ready after $limit s"
+		fi
+		if [ $SECONDS -ge $hung ] && [ $resets -gt 0 ]; then
+			echo "# guest.sh: $name hangs, resetting it" >&2
+			qmp "$name" system_reset >/dev/null
+			resets=$((resets - 1))
+			hung=$((SECONDS + HANG))
+			end=$((SECONDS + limit))
 		fi
 		nap 0.5
 	done
