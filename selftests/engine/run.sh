@@ -116,7 +116,7 @@ merge_tap()
 # run_one PROGRAM: anything that is not a clean end must show as a failure.
 run_one()
 {
-	local name=${1%.sh} limit=180 failed=$fail status start=$SECONDS
+	local name=${1%.sh} limit=300 failed=$fail status start=$SECONDS
 	local command=("$dir/$1")
 
 	case $1 in
