@@ -61,7 +61,7 @@ static unsigned int window_compare(struct vmdedup_window *win,
 		win->take[i] = false;
 		if (!page && !jobs[i].frame &&
 		    win->src[i] & MIGRATE_PFN_MIGRATE) {
-			/* From 6.12 on, splitting a huge page does that. */
+			/* From 6.12 on, splitting a huge page does this. */
 			tally->ev[VMDEDUP_EV_pages_zero_merged]++;
 		} else if (!page || !(win->src[i] & MIGRATE_PFN_MIGRATE)) {
 			merge_skip(&jobs[i], VMDEDUP_SKIP_BUSY, tally);
@@ -216,8 +216,8 @@ static unsigned int prefilter(struct vmdedup_table *table,
 			return 1;
 		}
 		win->ask[i] = reason == VMDEDUP_ELIGIBLE;
-		/* As window_compare(): split, and zeroed by that. */
-		if (look.kind == VMDEDUP_ZERO && !jobs[i].frame)
+		/* As in window_compare(). */
+		if (look.kind == VMDEDUP_ZERO && opts->was_split)
 			tally->ev[VMDEDUP_EV_pages_zero_merged]++;
 		else if (!win->ask[i])
 			merge_skip(&jobs[i], reason, tally);
@@ -255,26 +255,24 @@ static bool may_split(struct mm_struct *mm, pmd_t *pmd)
 	return may;
 }
 
-/* Split the huge page of a job, by merging that job alone. */
+/* Split the huge page of a job, by merging that job alone; if it may be. */
 static bool merge_splitting(struct vm_area_struct *vma, pmd_t *pmd,
 			    const struct vmdedup_job *job,
 			    struct vmdedup_merge_opts *opts,
 			    struct vmdedup_window *win,
 			    struct vmdedup_tally *tally)
 {
-	bool split = false;
+	bool tried;
 
 	mutex_lock(opts->split_lock);
-	if (may_split(vma->vm_mm, pmd)) {
+	tried = may_split(vma->vm_mm, pmd);
+	if (tried)
 		merge_window(vma, job, 1, win, tally);
-		split = !vmdedup_pmd_is_huge(READ_ONCE(*pmd));
-		if (split)
-			tally->ev[VMDEDUP_EV_huge_split]++;
-		mutex_unlock(opts->split_lock);
-		return true;
-	}
+	opts->was_split = tried && !vmdedup_pmd_is_huge(READ_ONCE(*pmd));
+	if (opts->was_split)
+		tally->ev[VMDEDUP_EV_huge_split]++;
 	mutex_unlock(opts->split_lock);
-	return false;
+	return tried;
 }
 
 /* Of a huge page, merge the first job, or refuse all. */

@@ -25,7 +25,6 @@ int vmdedup_engine_init(void)
 	vmdedup_engine.boot_seed = get_random_u64();
 	atomic_set(&vmdedup_engine.gen, 0);
 	atomic_set(&vmdedup_engine.epoch, 0);
-	init_rwsem(&vmdedup_engine.flush_sem);
 	err = vmdedup_frame_init();
 	if (err)
 		return err;
@@ -78,13 +77,9 @@ void vmdedup_engine_age(u32 keep)
 }
 
 /**
- * vmdedup_engine_void_jobs() - have no job found until now carried out
- *
- * Waits for those that are being carried out. May sleep.
+ * vmdedup_engine_void_jobs() - begin a new epoch, see vmdedup_engine.epoch
  */
 void vmdedup_engine_void_jobs(void)
 {
-	down_write(&vmdedup_engine.flush_sem);
-	atomic_inc(&vmdedup_engine.epoch);
-	up_write(&vmdedup_engine.flush_sem);
+	atomic_inc_return_release(&vmdedup_engine.epoch);
 }

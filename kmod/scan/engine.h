@@ -5,8 +5,6 @@
 #ifndef VMDEDUP_SCAN_ENGINE_H
 #define VMDEDUP_SCAN_ENGINE_H
 
-#include <linux/rwsem.h>
-
 #include "../core/runs.h"
 #include "../core/stable.h"
 #include "../core/stats.h"
@@ -45,9 +43,9 @@ struct vmdedup_tunables {
  * @boot_seed: of all checksums
  * @gen: generation of candidates, see vmdedup_unstable_age()
  * @epoch: jobs found before it last changed are void: run=2 raises it, so that
- *	what it unmerges is not merged again by jobs that are under way
- * @flush_sem: held for reading while jobs are carried out, for writing while
- *	@epoch is raised
+ *	what it unmerges is not merged again by jobs that are under way. Who
+ *	carries jobs out looks at it with the region entered; and nobody is in
+ *	a region when it is unmerged
  */
 struct vmdedup_engine {
 	struct vmdedup_tree stable;
@@ -55,7 +53,6 @@ struct vmdedup_engine {
 	u64 boot_seed;
 	atomic_t gen;
 	atomic_t epoch;
-	struct rw_semaphore flush_sem;
 };
 
 extern struct vmdedup_engine vmdedup_engine;

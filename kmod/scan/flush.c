@@ -48,6 +48,7 @@ static void merge_jobs(struct vmdedup_worker *worker,
 			table_end = i + len;
 			opts.split = len >=
 				READ_ONCE(vmdedup_tunables.huge_split_pages);
+			opts.was_split = false;
 		}
 		len = vmdedup_jobs_run(jobs + i, nr - i, max);
 		i += vmdedup_merge_run(mm, jobs + i, len, &opts, &worker->win,
@@ -94,7 +95,9 @@ static void flush_region(struct vmdedup_worker *worker,
 	}
 	nr = same_domain(jobs, nr, READ_ONCE(region->space->domain));
 	if (vmdedup_region_enter(region)) {
-		merge_jobs(worker, region->space, jobs, nr, &tally);
+		/* Looked at within: see vmdedup_engine.epoch. */
+		if (worker->epoch == atomic_read(&vmdedup_engine.epoch))
+			merge_jobs(worker, region->space, jobs, nr, &tally);
 		vmdedup_region_leave(region);
 	}
 	put_frames(jobs, nr);
@@ -123,16 +126,10 @@ void vmdedup_flush(struct vmdedup_worker *worker)
 		return;
 	vmdedup_jobs_sort(jobs, nr);
 	nr = vmdedup_jobs_unique(jobs, nr);
-	down_read(&vmdedup_engine.flush_sem);
-	if (worker->epoch != atomic_read(&vmdedup_engine.epoch)) {
-		put_frames(jobs, nr);
-		nr = 0;
-	}
 	for (i = 0; i < nr; i += len) {
 		len = vmdedup_jobs_same_region(jobs + i, nr - i);
 		flush_region(worker, jobs + i, len);
 	}
-	up_read(&vmdedup_engine.flush_sem);
 	worker->nr_jobs = 0;
 	vmdedup_account_window(worker->win.longest_ns);
 	worker->win.longest_ns = 0;

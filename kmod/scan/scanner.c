@@ -108,7 +108,6 @@ static void keep_pace(struct vmdedup_worker *worker, struct vmdedup_pace *pace,
 	if (ns < TICK_NSEC)
 		return;
 	vmdedup_flush(worker);
-	housekeeping();
 	pause_in_pass(pace, nsecs_to_jiffies(ns));
 }
 
@@ -144,6 +143,7 @@ static void scan_region(struct vmdedup_worker *worker,
 			break;
 		more = vmdedup_region_step(worker, &addr);
 		keep_pace(worker, pace, report(worker, pass), last_pass);
+		housekeeping();
 		try_to_freeze();
 	}
 	vmdedup_region_done(worker, addr >= region->end);
