@@ -64,6 +64,39 @@ alive()
 	[ -s "$state/$1/pid" ] && read -r pid <"$state/$1/pid" && kill -0 "$pid" 2>/dev/null
 }
 
+# KVM rewrites its own code (static keys) when the first virtual machine comes
+# and the last one goes, and when the last local APIC is switched on. Emulated
+# processors do not always notice in time what another one has rewritten, and
+# die of an int3. A machine that never starts, with its APIC off, keeps it from
+# doing so while guests run.
+keeper_start()
+{
+	local pid
+
+	exec 9>"$state.lock"
+	flock 9
+	if [ ! -s "$state.keeper" ] || ! read -r pid <"$state.keeper" ||
+	   ! kill -0 "$pid" 2>/dev/null; then
+		qemu-system-x86_64 -no-user-config -nodefaults -display none \
+			-machine pc -accel kvm -cpu host,xsave=off -m 8 -S \
+			-name keeper -pidfile "$state.keeper" -daemonize 9>&-
+	fi
+	exec 9>&-
+}
+
+keeper_stop()
+{
+	local pid
+
+	[ -s "$state.keeper" ] || return 0
+	read -r pid <"$state.keeper"
+	kill -KILL "$pid" 2>/dev/null || true
+	while kill -0 "$pid" 2>/dev/null; do
+		nap 0.1
+	done
+	rm -f "$state.keeper"
+}
+
 start()
 {
 	local name=$1 version=$2 mib=${3:-128} image d machine=pc,hpet=off,vmport=off
@@ -76,6 +109,7 @@ start()
 	d=$state/$name
 	rm -rf "$d"
 	mkdir -p "$d"
+	keeper_start
 
 	case ${GUEST_MEM:-anon} in
 	anon)	;;
@@ -220,6 +254,7 @@ stop_all()
 	for name in "${pids[@]}"; do
 		wait "$name" || failed=1
 	done
+	keeper_stop
 	return $failed
 }
 
