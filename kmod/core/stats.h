@@ -17,6 +17,7 @@
 	X(pages_zero_merged,	"pages mapped to the zero page")	\
 	X(pages_unmerged,	"merged pages given a private copy on request") \
 	X(huge_split,		"huge pages split to merge in them")	\
+	X(huge_kept,		"huge pages met and left whole: too little to save") \
 	X(merge_runs,		"runs of pages unmapped to merge them")	\
 	X(frames_made,		"shared frames allocated")		\
 	X(frames_freed,		"shared frames with no mapping left, freed") \

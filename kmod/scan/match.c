@@ -261,15 +261,18 @@ static unsigned int huge_worth(struct vmdedup_worker *worker)
 }
 
 /* Leave a huge page whole, but let others find what is in it. */
-static void keep_huge(struct vmdedup_worker *worker)
+static void keep_huge(struct vmdedup_worker *worker, unsigned int worth)
 {
 	struct vmdedup_place other;
 	unsigned int i;
 
+	worker->tally.ev[VMDEDUP_EV_huge_kept]++;
+	worker->tally.skip[VMDEDUP_SKIP_HUGE] += worth;
+	worker->part.skip[VMDEDUP_SKIP_HUGE] += worth;
+
 	for (i = 0; i < worker->chunk.nr; i++) {
 		struct vmdedup_sample *sample = &worker->chunk.sample[i];
 
-		skip(worker, VMDEDUP_SKIP_HUGE);
 		if (!sample->zero)
 			note(worker, sample, &other);
 	}
@@ -285,13 +288,14 @@ static void keep_huge(struct vmdedup_worker *worker)
 void vmdedup_match(struct vmdedup_worker *worker)
 {
 	struct vmdedup_chunk *chunk = &worker->chunk;
+	unsigned int i, worth = UINT_MAX;
 	struct peer peer = {};
-	unsigned int i;
 
 	hash_chunk(worker);
-	if (chunk->huge &&
-	    huge_worth(worker) < READ_ONCE(vmdedup_tunables.huge_split_pages)) {
-		keep_huge(worker);
+	if (chunk->huge)
+		worth = huge_worth(worker);
+	if (worth < READ_ONCE(vmdedup_tunables.huge_split_pages)) {
+		keep_huge(worker, worth);
 	} else {
 		for (i = 0; i < chunk->nr; i++) {
 			match_one(worker, &peer, &chunk->sample[i]);

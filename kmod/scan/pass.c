@@ -172,7 +172,7 @@ int vmdedup_merge_now(struct vmdedup_merge_request *req)
 		req->rounds++;
 		/* Of huge pages the first pass learns what to do in the next. */
 		if (req->rounds == 1)
-			merged += worker->tally.skip[VMDEDUP_SKIP_HUGE];
+			merged += worker->tally.ev[VMDEDUP_EV_huge_kept];
 	} while (!err && merged && req->rounds < req->max_rounds);
 	vmdedup_worker_free(worker);
 	/* The scanner's passes age candidates; when it is off, do so here. */
