@@ -1,13 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Run the programs of the unit tests one after the other, and print the closing
-# lines of each, or all that it printed if it failed. Ends with 1 if any failed.
+# Run the programs of the unit tests one after the other, and print TAP: a line
+# for each test of each, and all that it printed if it failed. Ends with 1 if
+# any failed.
 #
 #	run.sh PROGRAM...
 set -u
 
-failed=
+export CMOCKA_MESSAGE_OUTPUT=TAP
+failed=0
 for program in "$@"; do
 	name=${program##*/}
 	log=$program.log
@@ -23,16 +25,14 @@ for program in "$@"; do
 		set -- ;;
 	esac
 	if timeout 300 "$program" "$@" >"$log" 2>&1; then
-		echo "$name:"
-		grep -E '^(\[={10}\] .* run\.|\[  PASSED  \]|fuzz-core: |Done )' "$log"
+		case $name in
+		fuzz-*)	echo "ok - $name: $(grep -E '^(fuzz-core: |Done )' "$log")" ;;
+		*)	sed -n "s/^ok [0-9]* - /ok - $name: /p" "$log" ;;
+		esac
 	else
-		echo "$name: FAILED ($?)"
-		cat "$log"
-		failed="$failed $name"
+		echo "not ok - $name ended with $?"
+		sed 's/^/# /' "$log"
+		failed=1
 	fi
 done
-
-if [ -n "$failed" ]; then
-	echo "failed:$failed" >&2
-	exit 1
-fi
+exit "$failed"
