@@ -63,7 +63,7 @@ static ssize_t tunable_store(const char *buf, size_t count, unsigned int *value,
 	else
 		WRITE_ONCE(*value, new);
 	mutex_unlock(&tunable_lock);
-	vmdedup_scanner_retune();
+	vmdedup_scanner_tuned();
 	return err ?: count;
 }
 

@@ -38,7 +38,7 @@ struct vmdedup_merge_opts {
 	bool split;
 	bool was_split;
 	bool drain;
-	struct mutex *split_lock;
+	struct mutex *split_lock; /* of the address space */
 };
 
 unsigned int vmdedup_merge_run(struct mm_struct *mm,

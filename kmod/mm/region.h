@@ -45,7 +45,7 @@ struct vmdedup_space {
 	struct pid *pid;
 	kuid_t uid;
 	u64 domain;
-	struct mutex split_lock;
+	struct mutex split_lock; /* of huge pages in mm */
 };
 
 /**

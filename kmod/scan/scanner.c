@@ -24,16 +24,16 @@ static struct task_struct *scanner;
 static struct vmdedup_worker *scanner_worker;
 static DECLARE_WAIT_QUEUE_HEAD(scanner_wait);
 /* Reasons to end a pause: a tunable was changed; there is a new region. */
-static bool retuned, arrived;
+static bool tuned, arrived;
 /* When housekeeping is due, in jiffies. */
 static unsigned long housekeeping_due;
 
 /**
- * vmdedup_scanner_retune() - a tunable was changed: heed it at once
+ * vmdedup_scanner_tuned() - a tunable was changed: heed it at once
  */
-void vmdedup_scanner_retune(void)
+void vmdedup_scanner_tuned(void)
 {
-	WRITE_ONCE(retuned, true);
+	WRITE_ONCE(tuned, true);
 	wake_up(&scanner_wait);
 }
 
@@ -58,19 +58,19 @@ static bool scanning(void)
 static void pause_in_pass(struct vmdedup_pace *pace, unsigned long ticks)
 {
 	wait_event_freezable_timeout(scanner_wait, kthread_should_stop() ||
-				     READ_ONCE(retuned), ticks);
+				     READ_ONCE(tuned), ticks);
 	/* What was owed at the old rate is forgotten. */
-	if (READ_ONCE(retuned))
+	if (READ_ONCE(tuned))
 		pace->due = 0;
-	WRITE_ONCE(retuned, false);
+	WRITE_ONCE(tuned, false);
 }
 
 static void pause_between_passes(unsigned long ticks)
 {
 	wait_event_freezable_timeout(scanner_wait, kthread_should_stop() ||
-				     READ_ONCE(retuned) || READ_ONCE(arrived),
+				     READ_ONCE(tuned) || READ_ONCE(arrived),
 				     ticks);
-	WRITE_ONCE(retuned, false);
+	WRITE_ONCE(tuned, false);
 	WRITE_ONCE(arrived, false);
 }
 

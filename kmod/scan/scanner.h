@@ -5,7 +5,7 @@
 
 int vmdedup_scanner_start(void);
 void vmdedup_scanner_stop(void);
-void vmdedup_scanner_retune(void);
+void vmdedup_scanner_tuned(void);
 void vmdedup_scanner_welcome(void);
 
 #endif /* VMDEDUP_SCAN_SCANNER_H */
