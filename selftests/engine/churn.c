@@ -81,7 +81,7 @@ TEST_F(churn, munmap)
 	size_t wrong = 0;
 	uint64_t id;
 
-	for (int i = 0; i < 150; i++) {
+	for (int i = 0; i < 80; i++) {
 		char *p = pg_map(N);
 
 		ASSERT_NE(NULL, p);
@@ -105,7 +105,7 @@ TEST_F(churn, map_fixed_over)
 	ASSERT_NE(NULL, p);
 	pg_fill_range(p, N, SEED);
 	ASSERT_EQ(0, vd_register(self->fd, p, N * PG, NULL));
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < 100; i++) {
 		ASSERT_EQ(p, mmap(p, N * PG, PROT_READ | PROT_WRITE,
 				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
 				  0));
@@ -131,7 +131,7 @@ TEST_F(churn, mremap_and_mprotect)
 	pg_fill_range(p, N, SEED);
 	ASSERT_EQ(0, vd_register(self->fd, p, N * PG, NULL));
 	ASSERT_EQ(0, vd_register(self->fd, q, N * PG, NULL));
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < 100; i++) {
 		char *to = i % 2 ? p : q, *from = i % 2 ? q : p;
 
 		ASSERT_EQ(to, mremap(from, N * PG, N * PG,
@@ -173,7 +173,7 @@ static void many_children(struct __test_metadata *_metadata,
 	uint64_t state = how;
 	int status;
 
-	for (int i = 0; i < 25; i++) {
+	for (int i = 0; i < 15; i++) {
 		unsigned int delay = rnd(&state) % (2 * N);
 		pid_t pid = fork();
 
@@ -220,7 +220,7 @@ TEST_F(churn, register_unregister)
 	uint64_t id;
 
 	ASSERT_NE(NULL, p);
-	for (int i = 0; i < 150; i++) {
+	for (int i = 0; i < 80; i++) {
 		pg_fill_range(p, N, SEED);
 		ASSERT_EQ(0, vd_register(self->fd, p, N * PG, &id));
 		wrong += pg_wrong(p, N, SEED);

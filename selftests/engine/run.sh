@@ -86,7 +86,7 @@ merge_tap()
 			seen=$((seen + 1))
 			name=${BASH_REMATCH[3]}
 			if [ "${BASH_REMATCH[1]}" != ok ]; then
-				printf '%s' "$said"
+				head -n 25 <<<"${said%$'\n'}"
 				result not-ok "$program: $name"
 			else
 				[ -z "${V-}" ] || printf '%s' "$said"
