@@ -102,9 +102,9 @@ stage lint selftests/lint.sh
 stage dkms selftests/dkms.sh
 for kernel in $kernels; do
 	module=$BUILD/kmod/$kernel/kmod/vmdedup.ko
-	stage "engine-$kernel" suite "$kernel" engine 900 \
+	stage "engine-$kernel" suite "$kernel" engine 1800 \
 		"$root/selftests/engine/run.sh" "$BUILD/engine" "$module"
-	stage "kvm-$kernel" suite "$kernel" kvm 900 \
+	stage "kvm-$kernel" suite "$kernel" kvm 1800 \
 		"$root/selftests/kvm/run.sh" "$module"
 done
 

@@ -245,7 +245,7 @@ static bool any_running(const pid_t *pid, int n)
 	return false;
 }
 
-TEST_F_TIMEOUT(lostwrite, writes, 240)
+TEST_F(lostwrite, writes)
 {
 	long long merged0 = vd_stat("pages_merged");
 	unsigned long merged = 0, zero = 0, writes = 0, calls = 0;

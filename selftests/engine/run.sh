@@ -116,13 +116,13 @@ merge_tap()
 # run_one PROGRAM: anything that is not a clean end must show as a failure.
 run_one()
 {
-	local name=${1%.sh} limit=300 failed=$fail status start=$SECONDS
+	local name=${1%.sh} limit=900 failed=$fail status start=$SECONDS
 	local command=("$dir/$1")
 
 	case $1 in
 	*.sh)	command=("$here/$1" "$dir" "$module") ;;
 	lostwrite)
-		limit=400 ;;
+		limit=900 ;;
 	esac
 	timeout -k 10 "$limit" "${command[@]}" >"$tmp/out" 2>&1 </dev/null
 	status=$?
