@@ -121,8 +121,6 @@ run_one()
 
 	case $1 in
 	*.sh)	command=("$here/$1" "$dir" "$module") ;;
-	lostwrite)
-		limit=900 ;;
 	esac
 	timeout -k 10 "$limit" "${command[@]}" >"$tmp/out" 2>&1 </dev/null
 	status=$?
