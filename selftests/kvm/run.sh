@@ -34,8 +34,10 @@ verify()
 start_guests()
 {
 	# Less of their own leaves more for the balloon.
-	GUEST_ARGS=guestload.own=8 "$guest" start old 6.1 &&
-		GUEST_ARGS=guestload.own=8 "$guest" start new 6.12
+	GUEST_ARGS=guestload.own=8 "$guest" start old 6.1 &
+	GUEST_ARGS=guestload.own=8 "$guest" start new 6.12 &
+	wait
+	"$guest" pid old && "$guest" pid new
 }
 
 register_and_merge()
@@ -225,15 +227,20 @@ running()
 	[[ $("$guest" qmp "$1" query-status) == *'"status": "running"'* ]]
 }
 
+start_refused()
+{
+	GUEST_MEM=memfd "$guest" start memfd 6.12 64 &
+	GUEST_MEM=hugetlb "$guest" start huge 6.12 64 &
+	wait
+	"$guest" pid memfd && "$guest" pid huge
+}
+
 # These need not boot.
 test_refused()
 {
 	phase "memory that cannot be merged"
 	echo 40 >/proc/sys/vm/nr_hugepages
-	check "a guest with a memfd starts" \
-		env GUEST_MEM=memfd "$guest" start memfd 6.12 64
-	check "a guest with hugetlb starts" \
-		env GUEST_MEM=hugetlb "$guest" start huge 6.12 64
+	check "guests with a memfd and with hugetlb start" start_refused
 	check "shared memory is refused, with the reason" \
 		refuse memfd "shared memory"
 	check "hugetlbfs memory is refused, with the reason" \
