@@ -2,6 +2,7 @@
 #
 #   make                    module for the running kernel, library and command
 #   make install            install them (then: modprobe vmdedup)
+#   make dkms-source        put the source where dkms finds it
 #   make demo               de-duplicate live KVM guests in a virtual KVM host
 #   make check              all tests
 #   make help               the rest
@@ -17,7 +18,7 @@ lab_modules := $(addprefix lab-module-,$(KERNELS))
 
 .PHONY: all modules userspace install modules_install clean distclean help
 .PHONY: demo check lint lab lab-tools lab-modules $(lab_modules) packages-%
-.PHONY: dkms-check
+.PHONY: dkms-source dkms-check
 
 all: modules userspace
 
@@ -71,6 +72,15 @@ check: packages-check
 
 lint: packages-check
 	selftests/lint.sh
+
+# What dkms builds from; then: dkms install vmdedup/VERSION
+DKMS_SOURCE ?= $(DESTDIR)/usr/src/vmdedup-$(VERSION)
+dkms-source:
+	install -d $(DKMS_SOURCE)
+	find kmod include \( -name '*.[ch]' -o -name Kbuild \) ! -name '*.mod.c' \
+		! -name vmdedup_probes.h -print0 | \
+		xargs -0 cp --parents -t $(DKMS_SOURCE) \
+		dkms.conf Kbuild VERSION COPYING
 
 dkms-check: packages-check
 	selftests/dkms.sh

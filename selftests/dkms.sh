@@ -11,9 +11,9 @@ dir=$build/dkms
 version=$(cat "$root/VERSION")
 
 rm -rf "$dir"
-mkdir -p "$dir/src" "$dir/tree" "$dir/src/vmdedup-$version"
-(cd "$root" && git ls-files -z dkms.conf Kbuild VERSION COPYING kmod include |
-	xargs -0 cp --parents -t "$dir/src/vmdedup-$version")
+mkdir -p "$dir/tree"
+make --no-print-directory -C "$root" dkms-source \
+	DKMS_SOURCE="$dir/src/vmdedup-$version" > "$dir/log" || exit 1
 
 run()
 {
