@@ -16,6 +16,9 @@ guests=(amber:6.1 birch:6.1 cedar:6.12 delta:6.12)
 guest_mib=128
 names=("${guests[@]%:*}")
 
+# shellcheck source=../lab/books.sh
+. "$LAB_DIR/books.sh"
+
 say()
 {
 	echo "demo: $*"
@@ -24,43 +27,6 @@ say()
 meminfo()
 {
 	awk -v key="$1:" '$1 == key { print $2 }' /proc/meminfo
-}
-
-vmstat()
-{
-	awk -v key="$1" '$1 == key { print $2 }' /proc/vmstat
-}
-
-# Pages that the kernel has handed out and that no counter explains: not free,
-# not on a list of free pages of a CPU, not on an LRU list, not slab, page
-# tables, stacks, per-CPU or vmalloc. Shared frames are of that kind, so one that
-# is never freed shows here.
-unexplained()
-{
-	echo 3 > /proc/sys/vm/drop_caches
-	awk '/^[A-Z]/ { m[$1] = $2 }
-	     $1 == "count:" { lists += $2 }
-	     END {
-		rest = m["MemTotal:"] - m["MemFree:"] - m["Buffers:"] - \
-			m["Cached:"] - m["SwapCached:"] - m["AnonPages:"] - \
-			m["Slab:"] - m["KernelStack:"] - m["PageTables:"] - \
-			m["SecPageTables:"] - m["Percpu:"] - m["VmallocUsed:"]
-		print int(rest / 4) - lists
-	     }' /proc/meminfo /proc/zoneinfo
-}
-
-# Some of the kernel's work is put off: look until the figure stays.
-settled()
-{
-	local last=x now tries
-
-	for tries in 1 2 3 4 5 6; do
-		now=$("$@")
-		[ "$now" = "$last" ] && break
-		last=$now
-		[ "$tries" = 6 ] || sleep 0.5
-	done
-	echo "$now"
 }
 
 json_number()
@@ -104,7 +70,7 @@ trap '"$guest" stop-all > /dev/null 2>&1 || true' EXIT
 
 # The host.
 say "host: Linux $(uname -r), $(($(meminfo MemTotal) / 1024)) MiB"
-# Fills the caches that a first guest fills.
+# Fills the caches that a first guest fills, before the books are read.
 "$guest" start warm 6.12 64
 "$guest" kill warm
 "$guest" stop-all
