@@ -5,6 +5,9 @@
 #
 # shellcheck disable=SC2034 # run.sh uses more than is used here
 
+# shellcheck source=../lab/books.sh
+. "$LAB_DIR/books.sh"
+
 guest=$LAB_DIR/guest/guest.sh
 oracle=$LAB_BIN/oracle
 vmdedup=${LAB_BIN%/*}/userspace/vmdedup/vmdedup
@@ -357,49 +360,12 @@ compare_all()
 	return $ok
 }
 
-vmstat()
-{
-	cat /proc/sys/vm/stat_refresh >/dev/null 2>&1
-	awk -v key="$1" '$1 == key { print $2 }' /proc/vmstat
-}
-
-# Pages handed out that no counter explains: not free, be it on a CPU's list, not
-# on an LRU list, not slab, page tables, stacks, per-CPU or vmalloc. A frame never
-# freed shows here.
-unexplained()
-{
-	cat /proc/sys/vm/stat_refresh >/dev/null 2>&1
-	awk '$1 == "count:" { percpu += $2; next }
-	     { m[$1] = $2 }
-	     END {
-		rest = m["MemTotal:"] - m["MemFree:"] - m["Buffers:"] - \
-			m["Cached:"] - m["SwapCached:"] - m["AnonPages:"] - \
-			m["Slab:"] - m["KernelStack:"] - m["PageTables:"] - \
-			m["SecPageTables:"] - m["Percpu:"] - m["VmallocUsed:"]
-		print int(rest / 4) - percpu
-	     }' /proc/zoneinfo /proc/meminfo
-}
-
 # file_pages PID: pages of files that only this process has mapped.
 file_pages()
 {
 	awk '/^[0-9a-f]+-/ { file = $5 != 0 }
 	     file && $1 == "Private_Clean:" { n += $2 }
 	     END { print n / 4 }' "/proc/$1/smaps"
-}
-
-# Some of the kernel's work is put off: look until the figure stays.
-settled()
-{
-	local last=x now i
-
-	for i in 1 2 3 4 5 6; do
-		now=$("$@")
-		[ "$now" != "$last" ] || break
-		last=$now
-		[ "$i" = 6 ] || nap 0.5
-	done
-	echo "$now"
 }
 
 # near WHAT WAS IS SLACK

@@ -21,6 +21,7 @@
 #   guest.sh console NAME its console so far
 #   guest.sh stop NAME    power off, or kill if it does not
 #   guest.sh kill NAME    kill -9
+#   guest.sh forget NAME  likewise, and do not count what its console says
 #   guest.sh stop-all     all of them at once
 #   guest.sh corrupt-count
 #                         how many bad pages the guests ever told of, plus the
@@ -174,7 +175,7 @@ cmd()
 
 	d=$(dir_of "$1")
 	alive "$1" || die "$1 has ended"
-	"$talk" "$d/control" "${GUEST_TIMEOUT:-120}" "${*:2}"
+	"$talk" "$d/control" "${GUEST_TIMEOUT:-300}" "${*:2}"
 }
 
 qmp()
@@ -287,6 +288,7 @@ list)		list ;;
 console)	cat "$(dir_of "$1")/console" ;;
 stop)		stop "$1" ;;
 kill)		kill_guest "$1" ;;
+forget)		kill_guest "$1"; rm -rf "${state:?}/$1" ;;
 stop-all)	stop_all ;;
 corrupt-count)	corrupt_count ;;
 *)		die "unknown command '$verb'; see the head of this script" ;;
