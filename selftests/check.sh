@@ -89,15 +89,19 @@ suite()
 # processor goes astray, with or without vmdedup, and a guest hangs or resets. So
 # a run that failed is made again, which is said, and its log is kept. Not so if
 # memory was corrupt or the host's kernel complained: that is never explained away.
+# (But for a stray int3 in KVM's own code, see keeper_start() in guest.sh.)
 kvm_suite()
 {
 	local kernel=$1 module=$BUILD/kmod/$1/kmod/vmdedup.ko
 	local first=$logs/kvm-$1-first.log status=0
 
+	echo "# takes some minutes, and is shown when it has ended"
 	suite "$kernel" kvm 1800 "$root/selftests/kvm/run.sh" "$module" \
 		> "$first" 2>&1 || status=$?
-	if [ "$status" -eq 0 ] || [ "$status" -eq 126 ] ||
-	   grep -qE '^not ok .*(corrupt|complaint|whole)' "$first"; then
+	if [ "$status" -eq 0 ] ||
+	   { [ "$status" -eq 126 ] &&
+	     ! grep -q 'Oops: int3' "$logs/kvm-$kernel/klog"; } ||
+	   grep -qE "^# 'corrupt |^not ok .*(corrupt|complaint)" "$first"; then
 		cat "$first"
 		return "$status"
 	fi
