@@ -7,6 +7,7 @@
 
 #include <uapi/linux/vmdedup.h>
 
+#include "../mm/exclude.h"
 #include "../mm/region.h"
 #include "../scan/engine.h"
 #include "../scan/scanner.h"
@@ -47,6 +48,7 @@ static void __exit vmdedup_exit(void)
 	misc_deregister(&vmdedup_device);
 	vmdedup_scanner_stop();
 	vmdedup_region_remove_all();
+	vmdedup_exclude_exit();
 	vmdedup_engine_exit();
 	/* kfree_rcu() of regions calls nothing of ours: no rcu_barrier(). */
 }

@@ -324,6 +324,8 @@ static struct vmdedup_region *region_make(struct vmdedup_register_args *args)
 	region->start = args->start;
 	region->end = args->end;
 	region->flags = args->flags;
+	region->gpa = args->gpa;
+	region->slot = args->slot;
 	return region;
 }
 

@@ -59,6 +59,8 @@ struct vmdedup_space {
  * @start: first address
  * @end: first address after it
  * @flags: VMDEDUP_REGION_*; changed under the registry lock
+ * @gpa: guest-physical address of @start, with VMDEDUP_REGION_DISCOVERED
+ * @slot: KVM's memslot, likewise
  * @dead: it is being removed; set once
  * @frozen: its pages are being unmerged: do not merge; under @sem
  * @sem: held for reading by who merges in it; for writing, to wait for them
@@ -77,6 +79,8 @@ struct vmdedup_region {
 	unsigned long start;
 	unsigned long end;
 	unsigned int flags;
+	u64 gpa;
+	unsigned int slot;
 	bool dead;
 	bool frozen;
 	struct rw_semaphore sem;
@@ -102,6 +106,8 @@ struct vmdedup_owner {
  * @start: first address, page aligned
  * @end: first address after it, page aligned
  * @flags: VMDEDUP_REGION_*
+ * @gpa: see struct vmdedup_region
+ * @slot: likewise
  * @owner: the file, or NULL with VMDEDUP_REGION_PERSIST
  * @region_id: out: the region; with -EEXIST the one in the way
  * @existed: out: within a region that was there
@@ -113,6 +119,8 @@ struct vmdedup_register_args {
 	unsigned long start;
 	unsigned long end;
 	unsigned int flags;
+	u64 gpa;
+	unsigned int slot;
 	struct vmdedup_owner *owner;
 	u64 region_id;
 	bool existed;

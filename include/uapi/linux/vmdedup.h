@@ -178,6 +178,8 @@ struct vmdedup_unregister {
 /* Region flags: */
 #define VMDEDUP_REGION_PERSIST		(1U << 0)
 #define VMDEDUP_REGION_ALL		(1U << 1)
+/* Found as guest-physical memory of a KVM virtual machine. */
+#define VMDEDUP_REGION_DISCOVERED	(1U << 2)
 
 /**
  * struct vmdedup_query - what is known of a region
