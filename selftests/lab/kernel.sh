@@ -9,8 +9,12 @@
 #                              headers, and the rbtree and xxhash of that kernel;
 #                              prints the path
 #
-# VERSION is 6.1 or 6.12, or any other that this machine's apt sources offer.
-# Both are idempotent: what is there already is not looked up again.
+#   kernel.sh download PACKAGE...
+#                              into the current directory
+#
+# VERSION is 6.1 or 6.12, or any other that this machine's apt sources offer, or
+# those of Debian's later release (later.sh); or one of them with -debug, see
+# kernel-debug.sh. What is there already is not looked up again.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -82,6 +86,19 @@ refresh()
 	apt-get -qq update >&2
 }
 
+# Look further: at first with new lists, then in Debian's later release.
+# Called with the number of the try that was in vain.
+look_further()
+{
+	case $1 in
+	1)	refresh "$2" ;;
+	2)	APT_CONFIG=$("$here/later.sh") || return 1
+		export APT_CONFIG
+		say "$2; looking in Debian's later release" ;;
+	*)	return 1 ;;
+	esac
+}
+
 # The header Makefiles and links name their neighbours by absolute path.
 relocate()
 {
@@ -105,7 +122,7 @@ unpack_kernel()
 {
 	local version=$1 final=$2 tmp=$3 image headers kbuild common release deb try
 
-	for try in 1 2; do
+	for try in 1 2 3; do
 		rm -rf "$tmp/debs"
 		mkdir -p "$tmp/debs"
 		if image=$(find_image "$version"); then
@@ -115,8 +132,8 @@ unpack_kernel()
 			say "downloading $image, its headers and $kbuild"
 			(cd "$tmp/debs" && download "$image" "$headers" "$common" "$kbuild") && break
 		fi
-		[ $try = 1 ] || die "no Debian kernel $version in this machine's apt sources"
-		refresh "no usable $version kernel package"
+		look_further $try "no usable $version kernel package" ||
+			die "no Debian kernel $version to be had"
 	done
 
 	say "unpacking $image"
@@ -162,17 +179,24 @@ extract_vmlinux()
 	mv "$out.$$" "$out"
 }
 
+download_anywhere()
+{
+	local try
+
+	for try in 1 2 3; do
+		download "$@" && return 0
+		look_further $try "$* cannot be downloaded" || return 1
+	done
+}
+
 unpack_source()
 {
-	local version=$1 tmp=$2 try deb
+	local version=$1 tmp=$2 deb
 
-	for try in 1 2; do
-		say "downloading linux-source-$version"
-		mkdir -p "$tmp/debs"
-		(cd "$tmp/debs" && download "linux-source-$version") && break
-		[ $try = 1 ] || die "no linux-source-$version in this machine's apt sources"
-		refresh "linux-source-$version cannot be downloaded"
-	done
+	say "downloading linux-source-$version"
+	mkdir -p "$tmp/debs"
+	(cd "$tmp/debs" && download_anywhere "linux-source-$version") ||
+		die "no linux-source-$version to be had"
 
 	say "unpacking linux-source-$version"
 	deb=("$tmp"/debs/*.deb)
@@ -222,9 +246,28 @@ fill()
 	exec 9>&-
 }
 
+# It knows its path all over, so it is built where it stays; what is there after
+# an interruption is built on.
+fill_debug()
+{
+	local final=$1 version=$2
+
+	mkdir -p "$final"
+	exec 9>"$final.lock"
+	flock 9
+	if [ ! -f "$final/.path" ] || [ "$(cat "$final/.path")" != "$final" ] ||
+	   ! cmp -s "$here/debug.config" "$final/debug.config"; then
+		rm -f "$final/.path"
+		"$here/kernel-debug.sh" "$version" "$final" || exit 1
+		cp "$here/debug.config" "$final/"
+		echo "$final" >"$final/.path"
+	fi
+	exec 9>&-
+}
+
 valid()
 {
-	[[ $1 =~ ^[0-9]+\.[0-9]+$ ]] || die "not a kernel version: $1"
+	[[ $1 =~ ^[0-9]+\.[0-9]+(-debug)?$ ]] || die "not a kernel version: $1"
 }
 
 case ${1-} in
@@ -234,6 +277,15 @@ source)
 	forget_partial_source "$build/src/$2"
 	fill "$build/src/$2" unpack_source "$2"
 	echo "$build/src/$2"
+	;;
+download)
+	shift
+	download_anywhere "$@"
+	;;
+*-debug)
+	valid "$1"
+	fill_debug "$build/kernels/$1" "${1%-debug}"
+	echo "$build/kernels/$1/kdir"
 	;;
 *)
 	[ $# -eq 1 ] || die "usage: kernel.sh [source] VERSION"

@@ -77,6 +77,7 @@ cleanup()
 
 "$here/packages.sh" demo || exit 125
 make -s -C "$here" BUILD="$build" >&2 || exit 125
+program=$("$here/qemu.sh") || exit 125
 kdir=$("$here/kernel.sh" "$version") || exit 125
 kernel=$(dirname "$kdir")
 
@@ -126,7 +127,7 @@ chardev=stdio,id=prog,signal=off
 
 # shellcheck disable=SC2054 # the commas are meant
 qemu=(
-	qemu-system-x86_64
+	"$program"
 	-no-user-config -nodefaults -display none -no-reboot
 	-machine q35 -accel tcg,thread=multi -cpu max
 	-m "$mib" -smp "$cpus"
@@ -139,6 +140,7 @@ qemu=(
 	-virtfs "local,path=/,mount_tag=root,security_model=none,readonly=on,multidevs=remap"
 	-virtfs "local,path=$out,mount_tag=out,security_model=none,multidevs=remap"
 	-device virtio-rng-pci
+	-d cpu_reset -D "$out/.lab/resets"
 	-name "lab-$version"
 )
 

@@ -3,8 +3,8 @@
 #
 # The Debian packages that the project needs, and nothing else knows them.
 #
-#   packages.sh build|demo|check     make sure that the group is installed
-#   packages.sh -l build|demo|check  only list it
+#   packages.sh build|demo|check|debug     make sure that the group is installed
+#   packages.sh -l build|demo|check|debug  only list it
 #
 # Everything there: silent and fast.  Something missing: root installs it,
 # anybody else is told the command and gets exit status 1.
@@ -49,9 +49,19 @@ check=(
 
 usage()
 {
-	echo "usage: packages.sh [-l] build|demo|check" >&2
+	echo "usage: packages.sh [-l] build|demo|check|debug" >&2
 	exit 1
 }
+
+# What building a kernel takes.
+debug=(
+	bc
+	bison
+	flex
+	libelf-dev
+	libssl-dev
+	rsync
+)
 
 list=0
 if [ "${1-}" = -l ]; then
@@ -64,6 +74,7 @@ case $1 in
 build)	want=("${build[@]}") ;;
 demo)	want=("${build[@]}" "${demo[@]}") ;;
 check)	want=("${build[@]}" "${demo[@]}" "${check[@]}") ;;
+debug)	want=("${build[@]}" "${debug[@]}") ;;
 *)	usage ;;
 esac
 

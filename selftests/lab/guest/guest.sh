@@ -125,7 +125,7 @@ start()
 		-machine "$machine" -accel kvm -cpu host,xsave=off \
 		-m "$mib" -smp "${GUEST_CPUS:-1}" "${mem[@]}" \
 		-kernel "$image/vmlinux" -initrd "$image/initrd" \
-		-append "console=ttyS0,115200 quiet panic=-1 mitigations=off audit=0 no_timer_check iommu=noaperture guestload.id=$name ${GUEST_ARGS-}" \
+		-append "console=ttyS0,115200 quiet panic=-1 mitigations=off audit=0 no_timer_check watchdog_thresh=60 iommu=noaperture guestload.id=$name ${GUEST_ARGS-}" \
 		-serial "file:$d/console" \
 		-chardev "socket,id=control,path=$d/control,server=on,wait=off" \
 		-serial chardev:control \
