@@ -45,6 +45,8 @@ typedef unsigned int gfp_t;
 #ifndef __always_inline
 #define __always_inline	inline __attribute__((always_inline))
 #endif
+#define __aligned(x)	__attribute__((aligned(x)))
+#define prefetch(x)	__builtin_prefetch(x)
 #define likely(x)	__builtin_expect(!!(x), 1)
 #define unlikely(x)	__builtin_expect(!!(x), 0)
 #define READ_ONCE(x)	__atomic_load_n(&(x), __ATOMIC_RELAXED)
@@ -155,6 +157,9 @@ static inline bool atomic_dec_and_test(atomic_t *v)
 {
 	return !__atomic_sub_fetch(&v->counter, 1, __ATOMIC_SEQ_CST);
 }
+
+#define xchg_acquire(ptr, v)	__atomic_exchange_n(ptr, v, __ATOMIC_ACQUIRE)
+#define smp_store_release(ptr, v) __atomic_store_n(ptr, v, __ATOMIC_RELEASE)
 
 /* Memory: each object is one malloc(), so that ASan knows it */
 

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The filter: which sketches were seen at one place only, which at more?
+ *
+ * A hash table of cache lines without chains. A line has room for 21 sketches,
+ * of which it keeps 16 bits each and a byte of state: some 3.8 bytes a page if
+ * lines are filled to four fifths. What it says may be wrong, both ways: two
+ * sketches can have the same bits (once in some thousand pages), which costs a
+ * checksum in vain; and a pair can be taken for one place, or not fit in, which
+ * delays its merge until places are hashed anew.
+ *
+ * Time goes in generations, in each of which every page is to be seen at least
+ * once. What was not seen in one is forgotten at its end.
+ */
+#ifndef VMDEDUP_CORE_FILTER_H
+#define VMDEDUP_CORE_FILTER_H
+
+#include "gate.h"
+
+#define VMDEDUP_FILTER_SLOTS	21
+
+/**
+ * struct vmdedup_filter_line - one cache line of it
+ * @tag: part of a sketch, 0 for a free slot
+ * @state: of the sketch in that slot
+ * @lock: 1 while somebody is at it
+ */
+struct vmdedup_filter_line {
+	u16 tag[VMDEDUP_FILTER_SLOTS];
+	u8 state[VMDEDUP_FILTER_SLOTS];
+	u8 lock;
+} __aligned(64);
+
+/**
+ * struct vmdedup_filter - a filter
+ * @line: the table, or NULL while there is none
+ * @nr_lines: how many
+ * @salt: of the places' hashes, another one in each generation
+ * @used: slots in use, as of the last sweep
+ * @refused: sketches that did not fit in since then
+ */
+struct vmdedup_filter {
+	struct vmdedup_filter_line *line;
+	u64 nr_lines;
+	u64 salt;
+	u64 used;
+	atomic_t refused;
+};
+
+enum vmdedup_seen {
+	VMDEDUP_SEEN_HERE,	/* at no other place, as far as is known */
+	VMDEDUP_SEEN_ELSEWHERE,
+};
+
+void vmdedup_filter_init(struct vmdedup_filter *filter,
+			 struct vmdedup_filter_line *line, u64 nr_lines,
+			 u64 salt);
+u64 vmdedup_filter_lines(u64 pages);
+void vmdedup_filter_prefetch(const struct vmdedup_filter *filter, u64 sketch);
+enum vmdedup_seen vmdedup_filter_note(struct vmdedup_filter *filter, u64 sketch,
+				      u64 place);
+void vmdedup_filter_sweep(struct vmdedup_filter *filter);
+
+#endif /* VMDEDUP_CORE_FILTER_H */
