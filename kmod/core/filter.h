@@ -3,14 +3,17 @@
  * The filter: which sketches were seen at one place only, which at more?
  *
  * A hash table of cache lines without chains. A line has room for 21 sketches,
- * of which it keeps 16 bits each and a byte of state: some 3.8 bytes a page if
+ * of which it keeps 14 bits each and ten bits of state: some 3.8 bytes a page if
  * lines are filled to four fifths. What it says may be wrong, both ways: two
- * sketches can have the same bits (once in some thousand pages), which costs a
- * checksum in vain; and a pair can be taken for one place, or not fit in, which
- * delays its merge until places are hashed anew.
+ * sketches can have the same bits (once in a thousand pages), which costs a
+ * checksum in vain; and a pair can be taken for one place (one in 16), or not
+ * fit in, which delays its merge.
  *
- * Time goes in generations, in each of which every page is to be seen at least
- * once. What was not seen in one is forgotten at its end.
+ * Time goes in generations. A sketch is forgotten when it was not seen for as
+ * many as was said when it was: pages that are looked at seldom are remembered
+ * for longer. After VMDEDUP_FILTER_EPOCH generations places are hashed anew, so
+ * that no pair is missed for ever; and what was seen elsewhere is forgotten if
+ * it is not seen so again.
  */
 #ifndef VMDEDUP_CORE_FILTER_H
 #define VMDEDUP_CORE_FILTER_H
@@ -18,11 +21,13 @@
 #include "gate.h"
 
 #define VMDEDUP_FILTER_SLOTS	21
+#define VMDEDUP_FILTER_EPOCH	8
+#define VMDEDUP_FILTER_LIFE_MAX	(VMDEDUP_FILTER_EPOCH - 1)
 
 /**
  * struct vmdedup_filter_line - one cache line of it
- * @tag: part of a sketch, 0 for a free slot
- * @state: of the sketch in that slot
+ * @tag: part of a sketch and two bits of state; 0 for a free slot
+ * @state: the rest of it
  * @lock: 1 while somebody is at it
  */
 struct vmdedup_filter_line {
@@ -35,7 +40,8 @@ struct vmdedup_filter_line {
  * struct vmdedup_filter - a filter
  * @line: the table, or NULL while there is none
  * @nr_lines: how many
- * @salt: of the places' hashes, another one in each generation
+ * @salt: of the places' hashes, another one in each epoch
+ * @generation: how many have ended
  * @used: slots in use, as of the last sweep
  * @refused: sketches that did not fit in since then
  */
@@ -43,6 +49,7 @@ struct vmdedup_filter {
 	struct vmdedup_filter_line *line;
 	u64 nr_lines;
 	u64 salt;
+	u64 generation;
 	u64 used;
 	atomic_t refused;
 };
@@ -58,7 +65,7 @@ void vmdedup_filter_init(struct vmdedup_filter *filter,
 u64 vmdedup_filter_lines(u64 pages);
 void vmdedup_filter_prefetch(const struct vmdedup_filter *filter, u64 sketch);
 enum vmdedup_seen vmdedup_filter_note(struct vmdedup_filter *filter, u64 sketch,
-				      u64 place);
+				      u64 place, unsigned int life);
 void vmdedup_filter_sweep(struct vmdedup_filter *filter);
 
 #endif /* VMDEDUP_CORE_FILTER_H */

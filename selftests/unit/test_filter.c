@@ -26,20 +26,29 @@ static u64 sketch_of(u64 content)
 	return rng_next(&content);
 }
 
+static void end_epoch(struct vmdedup_filter *filter)
+{
+	unsigned int i;
+
+	for (i = 0; i < VMDEDUP_FILTER_EPOCH; i++)
+		vmdedup_filter_sweep(filter);
+}
+
 static void one_place_is_here(void **state)
 {
 	struct vmdedup_filter filter;
-	unsigned int i;
+	unsigned int gen;
 
 	(void)state;
 	open_filter(&filter, 4);
-	for (i = 0; i < 5; i++)
-		assert_int_equal(vmdedup_filter_note(&filter, sketch_of(1), 77),
+	for (gen = 0; gen < 3 * VMDEDUP_FILTER_EPOCH; gen++) {
+		assert_int_equal(vmdedup_filter_note(&filter, sketch_of(1), 77, 1),
 				 VMDEDUP_SEEN_HERE);
-	vmdedup_filter_sweep(&filter);
-	assert_true(filter.used == 1);
-	assert_int_equal(vmdedup_filter_note(&filter, sketch_of(1), 77),
-			 VMDEDUP_SEEN_HERE);
+		assert_int_equal(vmdedup_filter_note(&filter, sketch_of(1), 77, 1),
+				 VMDEDUP_SEEN_HERE);
+		vmdedup_filter_sweep(&filter);
+		assert_true(filter.used == 1);
+	}
 	close_filter(&filter);
 }
 
@@ -47,44 +56,49 @@ static void one_place_is_here(void **state)
 static void two_places_are_elsewhere(void **state)
 {
 	struct vmdedup_filter filter;
-	unsigned int i, gen, missed = 0, ever = 0;
+	unsigned int i, epoch, missed = 0, ever = 0;
 
 	(void)state;
 	for (i = 0; i < 3000; i++) {
 		open_filter(&filter, 1);
-		for (gen = 0; gen < 12; gen++) {
+		for (epoch = 0; epoch < 12; epoch++) {
 			enum vmdedup_seen seen;
 
-			vmdedup_filter_note(&filter, sketch_of(i), 2 * i);
-			seen = vmdedup_filter_note(&filter, sketch_of(i), 2 * i + 1);
+			vmdedup_filter_note(&filter, sketch_of(i), 2 * i, 1);
+			seen = vmdedup_filter_note(&filter, sketch_of(i),
+						   2 * i + 1, 1);
 			if (seen == VMDEDUP_SEEN_ELSEWHERE)
 				break;
-			if (!gen)
+			if (!epoch)
 				missed++;
-			vmdedup_filter_sweep(&filter);
+			end_epoch(&filter);
 		}
-		ever += gen < 12;
+		ever += epoch < 12;
 		close_filter(&filter);
 	}
-	/* 3000 / 32 expected, standard deviation 9.5. */
-	assert_in_range(missed, 40, 150);
+	/* 3000 / 16 expected, standard deviation 13. */
+	assert_in_range(missed, 110, 270);
 	assert_int_equal(ever, 3000);
 }
 
-static void first_learns_in_the_next_generation(void **state)
+/* Two places whose hashes differ in the first epochs. */
+static void first_learns_the_next_time(void **state)
 {
 	struct vmdedup_filter filter;
+	unsigned int gen;
 
 	(void)state;
 	open_filter(&filter, 3);
-	assert_int_equal(vmdedup_filter_note(&filter, 5, 1), VMDEDUP_SEEN_HERE);
-	assert_int_equal(vmdedup_filter_note(&filter, 5, 2), VMDEDUP_SEEN_ELSEWHERE);
-	assert_int_equal(vmdedup_filter_note(&filter, 5, 1), VMDEDUP_SEEN_ELSEWHERE);
-	vmdedup_filter_sweep(&filter);
-	assert_int_equal(vmdedup_filter_note(&filter, 5, 1), VMDEDUP_SEEN_ELSEWHERE);
-	/* The other one has gone: known a generation later. */
-	vmdedup_filter_sweep(&filter);
-	assert_int_equal(vmdedup_filter_note(&filter, 5, 1), VMDEDUP_SEEN_HERE);
+	assert_int_equal(vmdedup_filter_note(&filter, 5, 1, 1), VMDEDUP_SEEN_HERE);
+	assert_int_equal(vmdedup_filter_note(&filter, 5, 2, 1),
+			 VMDEDUP_SEEN_ELSEWHERE);
+	/* The other one has gone: it is known for this epoch and the next. */
+	for (gen = 0; gen < 2 * VMDEDUP_FILTER_EPOCH; gen++) {
+		assert_int_equal(vmdedup_filter_note(&filter, 5, 1, 1),
+				 VMDEDUP_SEEN_ELSEWHERE);
+		vmdedup_filter_sweep(&filter);
+	}
+	assert_int_equal(vmdedup_filter_note(&filter, 5, 1, 1), VMDEDUP_SEEN_HERE);
 	close_filter(&filter);
 }
 
@@ -96,14 +110,20 @@ static void what_is_not_seen_is_forgotten(void **state)
 	(void)state;
 	open_filter(&filter, vmdedup_filter_lines(1000));
 	for (i = 0; i < 1000; i++)
-		vmdedup_filter_note(&filter, sketch_of(i), i);
+		vmdedup_filter_note(&filter, sketch_of(i), i, i < 100 ? 3 : 1);
 	vmdedup_filter_sweep(&filter);
-	/* Seen until then: what did not fit in, or shared a tag. */
+	/* But for what did not fit in, or shared a tag. */
 	assert_in_range(filter.used, 900, 1000);
-	for (i = 0; i < 100; i++)
-		vmdedup_filter_note(&filter, sketch_of(i), i);
 	vmdedup_filter_sweep(&filter);
 	assert_in_range(filter.used, 90, 100);
+	vmdedup_filter_note(&filter, sketch_of(7), 7, 100);
+	vmdedup_filter_sweep(&filter);
+	assert_in_range(filter.used, 90, 100);
+	vmdedup_filter_sweep(&filter);
+	assert_true(filter.used == 1);
+	for (i = 2; i < VMDEDUP_FILTER_LIFE_MAX; i++)
+		vmdedup_filter_sweep(&filter);
+	assert_true(filter.used == 1);
 	vmdedup_filter_sweep(&filter);
 	assert_true(!filter.used);
 	close_filter(&filter);
@@ -117,12 +137,12 @@ static void full_lines_refuse(void **state)
 	(void)state;
 	open_filter(&filter, 1);
 	for (i = 0; i < 100; i++)
-		vmdedup_filter_note(&filter, sketch_of(i), i);
+		vmdedup_filter_note(&filter, sketch_of(i), i, 1);
 	assert_int_equal(atomic_read(&filter.refused), 100 - VMDEDUP_FILTER_SLOTS);
 	for (i = 0; i < 100; i++)
-		stored += vmdedup_filter_note(&filter, sketch_of(i), 1000 + i) ==
+		stored += vmdedup_filter_note(&filter, sketch_of(i), 1000 + i, 1) ==
 			  VMDEDUP_SEEN_ELSEWHERE;
-	assert_in_range(stored, VMDEDUP_FILTER_SLOTS - 4, VMDEDUP_FILTER_SLOTS);
+	assert_in_range(stored, VMDEDUP_FILTER_SLOTS - 6, VMDEDUP_FILTER_SLOTS);
 	vmdedup_filter_sweep(&filter);
 	assert_true(filter.used == VMDEDUP_FILTER_SLOTS);
 	assert_int_equal(atomic_read(&filter.refused), 0);
@@ -138,11 +158,11 @@ static void every_line_is_used(void **state)
 	(void)state;
 	for (lines = 1; lines < 20; lines++) {
 		open_filter(&filter, lines);
-		vmdedup_filter_note(&filter, 1, 1);
-		vmdedup_filter_note(&filter, U64_MAX, 1);
+		vmdedup_filter_note(&filter, 1, 1, 1);
+		vmdedup_filter_note(&filter, U64_MAX, 1, 1);
 		for (i = 0; i < 30 * lines; i++) {
 			vmdedup_filter_prefetch(&filter, sketch_of(i));
-			vmdedup_filter_note(&filter, sketch_of(i), i);
+			vmdedup_filter_note(&filter, sketch_of(i), i, 1);
 		}
 		for (i = 0; i < lines; i++)
 			assert_true(filter.line[i].tag[0]);
@@ -174,7 +194,7 @@ static void against_a_model(void **state)
 			places[content[i]]++;
 		for (i = 0; i < PAGES; i++)
 			known[content[i]] |=
-				vmdedup_filter_note(&filter, sketch_of(content[i]), i);
+				vmdedup_filter_note(&filter, sketch_of(content[i]), i, 0);
 		for (i = 0; i < PAGES; i++) {
 			if (places[content[i]] > 1) {
 				shared++;
@@ -189,10 +209,10 @@ static void against_a_model(void **state)
 		for (i = 0; i < PAGES; i += 16)
 			content[i] = rng_below(&rng, 2 * PAGES);
 	}
-	/* Collisions of tags: 17 / 65536; and what was shared a generation ago. */
-	assert_in_range(wrong, 0, alone / 10);
-	/* One place of 32 for pairs, full lines: some 3 %. */
-	assert_in_range(missed, 0, shared / 12);
+	/* Collisions of tags: 17 / 16384; and what was shared a while ago. */
+	assert_in_range(wrong, 0, alone / 5);
+	/* One place of 16 for pairs, full lines: some 6 %. */
+	assert_in_range(missed, 0, shared / 10);
 	assert_true(alone > PAGES && shared > PAGES);
 	close_filter(&filter);
 }
@@ -210,7 +230,7 @@ static void *note_many(void *arg)
 	for (round = 0; round < 20; round++)
 		for (i = 0; i < 2000; i++)
 			vmdedup_filter_note(noter->filter, sketch_of(i),
-					    noter->me * 2000 + i);
+					    noter->me * 2000 + i, 1);
 	return NULL;
 }
 
@@ -248,7 +268,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_place_is_here),
 		cmocka_unit_test(two_places_are_elsewhere),
-		cmocka_unit_test(first_learns_in_the_next_generation),
+		cmocka_unit_test(first_learns_the_next_time),
 		cmocka_unit_test(what_is_not_seen_is_forgotten),
 		cmocka_unit_test(full_lines_refuse),
 		cmocka_unit_test(every_line_is_used),
