@@ -75,7 +75,7 @@ layers()
 	! grep -nE '#include "\.\./(scan|api)/' kmod/mm/*.[ch] &&
 	! grep -nE '#include "\.\./api/' kmod/scan/*.[ch] &&
 	! grep -nE '#include <' kmod/core/*.[ch] | grep -v core/gate.h |
-		grep -v '<uapi/linux/vmdedup.h>'
+		grep -v '<uapi/linux/vmdedup'
 }
 
 # Kernel versions are nobody's business but compat's, and there probed.

@@ -16,8 +16,9 @@ names()
 }
 
 names "$root/kmod/scan/engine.h" VMDEDUP_TUNABLES | sed 's/,.*//'
-for list in VMDEDUP_EVENTS VMDEDUP_GAUGES; do
-	names "$root/kmod/core/stats.h" "$list" | sed 's/,.*//;s,^,stats/,'
-done
+# The one that is a word.
+echo domain_policy
+names "$root/include/uapi/linux/vmdedup_netlink.h" VMDEDUP_STATS |
+	sed 's/,.*//;s,^,stats/,'
 names "$root/include/uapi/linux/vmdedup.h" VMDEDUP_SKIP_REASONS |
 	sed 's/^[^,]*,[[:space:]]*//;s/,.*//;s,^,stats/skip_,'

@@ -227,7 +227,7 @@ static pid_t pid_of(struct vmdedup_space *space)
 
 static void query_fill(struct vmdedup_query *arg, struct vmdedup_region *region)
 {
-	const struct vmdedup_tally *last = &region->last;
+	const u64 *value = region->ledger.value;
 	unsigned int i;
 
 	arg->region_id = region->id;
@@ -239,17 +239,15 @@ static void query_fill(struct vmdedup_query *arg, struct vmdedup_region *region)
 	memset(arg->skipped, 0, sizeof(arg->skipped));
 
 	spin_lock(&region->lock);
-	arg->zero = last->zero_found + last->ev[VMDEDUP_EV_pages_zero_merged];
-	arg->merged = last->merged_found + last->ev[VMDEDUP_EV_pages_merged];
-	arg->resident = last->zero_found + last->merged_found +
-			last->ev[VMDEDUP_EV_pages_scanned];
-	arg->unique = arg->resident - min(arg->resident,
-					  arg->zero + arg->merged);
-	arg->saved = (arg->zero << PAGE_SHIFT) + last->saved_found;
-	arg->scanned = region->scanned;
-	arg->merges = region->merges;
+	arg->resident = value[VMDEDUP_LEDGER_resident];
+	arg->merged = value[VMDEDUP_LEDGER_merged];
+	arg->zero = value[VMDEDUP_LEDGER_zero];
+	arg->unique = value[VMDEDUP_LEDGER_unique];
+	arg->saved = value[VMDEDUP_LEDGER_saved_bytes];
+	arg->scanned = value[VMDEDUP_LEDGER_scanned];
+	arg->merges = value[VMDEDUP_LEDGER_merges];
 	for (i = 0; i < VMDEDUP_SKIP_NR; i++)
-		arg->skipped[i] = last->skip[i];
+		arg->skipped[i] = region->ledger.skipped[i];
 	spin_unlock(&region->lock);
 }
 

@@ -10,6 +10,7 @@
 
 #include "../mm/unmerge.h"
 #include "../scan/engine.h"
+#include "../scan/recount.h"
 #include "../scan/scanner.h"
 #include "api.h"
 
@@ -46,6 +47,8 @@ static int set_run(unsigned int run)
 		err = unmerge_all();
 	}
 	WRITE_ONCE(vmdedup_tunables.run, err ? old : run);
+	/* A pass may have been cut short. */
+	vmdedup_recount_want();
 	return err;
 }
 
@@ -90,28 +93,75 @@ static ssize_t name##_show(struct device *dev,				\
 }									\
 static DEVICE_ATTR_RO(name);
 
-#define EVENT_ATTR(name, what)						\
-	STAT_ATTR(name, vmdedup_account_event_read(VMDEDUP_EV_##name))
-VMDEDUP_EVENTS(EVENT_ATTR)
+#define EVENT_OR_GAUGE_ATTR(name, kind, what)				\
+VMDEDUP_IF_COUNTER_##kind(						\
+	STAT_ATTR(name, vmdedup_account_event_read(VMDEDUP_EV_##name)))	\
+VMDEDUP_IF_GAUGE_##kind(						\
+	STAT_ATTR(name, vmdedup_account_gauge(VMDEDUP_GAUGE_##name)))
+VMDEDUP_STATS(EVENT_OR_GAUGE_ATTR)
 
 #define SKIP_ATTR(NAME, name, text)					\
 	STAT_ATTR(skip_##name, vmdedup_account_skip_read(VMDEDUP_SKIP_##NAME))
 VMDEDUP_SKIP_REASONS(SKIP_ATTR)
 
-#define GAUGE_ATTR(name, what)						\
-	STAT_ATTR(name, vmdedup_account_gauge(VMDEDUP_GAUGE_##name))
-VMDEDUP_GAUGES(GAUGE_ATTR)
+/* The policy is a word; these are in the order of enum vmdedup_policy. */
+static const char * const policy_name[] = {
+#define POLICY_NAME(NAME, name) #name,
+	VMDEDUP_POLICIES(POLICY_NAME)
+#undef POLICY_NAME
+};
+
+static ssize_t domain_policy_show(struct device *dev,
+				  struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", policy_name[vmdedup_space_policy()]);
+}
+
+/* When it returns nothing is merged across domains of the new policy. */
+static void set_policy(enum vmdedup_policy policy)
+{
+	struct vmdedup_region *region;
+	u64 id = 0;
+
+	lockdep_assert_held(&tunable_lock);
+	vmdedup_space_set_policy(policy);
+	/* What was found in the old domains is void; what is begun ends. */
+	vmdedup_engine_void_jobs();
+	while ((region = vmdedup_region_next(id))) {
+		id = region->id;
+		vmdedup_region_settle(region);
+		vmdedup_region_put(region);
+		cond_resched();
+	}
+}
+
+static ssize_t domain_policy_store(struct device *dev,
+				   struct device_attribute *attr,
+				   const char *buf, size_t count)
+{
+	int policy = sysfs_match_string(policy_name, buf);
+
+	if (policy < 0)
+		return -EINVAL;
+	mutex_lock(&tunable_lock);
+	if (policy != vmdedup_space_policy())
+		set_policy(policy);
+	mutex_unlock(&tunable_lock);
+	vmdedup_scanner_tuned();
+	return count;
+}
+static DEVICE_ATTR_RW(domain_policy);
 
 static struct attribute *tunable_attrs[] = {
+	&dev_attr_domain_policy.attr,
 #define TUNABLE_ENTRY(name, lo, hi, def) &dev_attr_##name.attr,
 	VMDEDUP_TUNABLES(TUNABLE_ENTRY)
 	NULL
 };
 
 static struct attribute *stat_attrs[] = {
-#define STAT_ENTRY(name, what) &dev_attr_##name.attr,
-	VMDEDUP_EVENTS(STAT_ENTRY)
-	VMDEDUP_GAUGES(STAT_ENTRY)
+#define STAT_ENTRY(name, kind, what) &dev_attr_##name.attr,
+	VMDEDUP_STATS(STAT_ENTRY)
 #define SKIP_ENTRY(NAME, name, text) &dev_attr_skip_##name.attr,
 	VMDEDUP_SKIP_REASONS(SKIP_ENTRY)
 	NULL

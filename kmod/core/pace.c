@@ -22,6 +22,36 @@ u64 vmdedup_pace_rate(u64 scan_rate, u64 pass_pages, u64 target_secs)
 		   VMDEDUP_PACE_MIN_RATE);
 }
 
+/* Account what should take @cost ns, and say how long to sleep. */
+static u64 owe(struct vmdedup_pace *pace, u64 now, u64 cost)
+{
+	u64 floor = now > MAX_CREDIT ? now - MAX_CREDIT : 0;
+
+	pace->due = max(pace->due, floor) + min(cost, MAX_DEBT);
+	pace->due = min(pace->due, now + MAX_DEBT);
+	return pace->due > now ? pace->due - now : 0;
+}
+
+/**
+ * vmdedup_pace_cpu() - account CPU time and say how long to sleep
+ * @pace: state, zero at first
+ * @now: monotonic time, ns
+ * @ran: CPU time used since the last call, ns
+ * @percent: of the time that may be used; 0 means any
+ *
+ * Return: ns to sleep, 0 when there is no need.
+ */
+u64 vmdedup_pace_cpu(struct vmdedup_pace *pace, u64 now, u64 ran,
+		     unsigned int percent)
+{
+	if (!percent) {
+		pace->due = 0;
+		return 0;
+	}
+	/* More than the largest debt is not to overflow. */
+	return owe(pace, now, div64_u64(min(ran, MAX_DEBT) * 100, percent));
+}
+
 /**
  * vmdedup_pace_sleep() - account pages and say how long to sleep
  * @pace: state, zero at first
@@ -33,13 +63,7 @@ u64 vmdedup_pace_rate(u64 scan_rate, u64 pass_pages, u64 target_secs)
  */
 u64 vmdedup_pace_sleep(struct vmdedup_pace *pace, u64 now, u64 pages, u64 rate)
 {
-	u64 floor = now > MAX_CREDIT ? now - MAX_CREDIT : 0;
-	u64 cost;
-
 	/* A call never brings more pages than fit a u64 of ns; be sure. */
 	pages = min(pages, U64_MAX / NSEC_PER_SEC);
-	cost = min(div64_u64(pages * NSEC_PER_SEC, rate), MAX_DEBT);
-	pace->due = max(pace->due, floor) + cost;
-	pace->due = min(pace->due, now + MAX_DEBT);
-	return pace->due > now ? pace->due - now : 0;
+	return owe(pace, now, div64_u64(pages * NSEC_PER_SEC, rate));
 }

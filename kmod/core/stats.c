@@ -17,8 +17,39 @@ void vmdedup_tally_add(struct vmdedup_tally *sum,
 		sum->ev[i] += part->ev[i];
 	for (i = 0; i < VMDEDUP_SKIP_NR; i++)
 		sum->skip[i] += part->skip[i];
-	sum->zero_found += part->zero_found;
-	sum->merged_found += part->merged_found;
-	sum->saved_found += part->saved_found;
+	sum->saved += part->saved;
 	sum->passed += part->passed;
+}
+
+/**
+ * vmdedup_ledger_add() - add one ledger to another
+ * @sum: is added to
+ * @part: what is added
+ *
+ * The caller keeps both from changing.
+ */
+void vmdedup_ledger_add(struct vmdedup_ledger *sum,
+			const struct vmdedup_ledger *part)
+{
+	unsigned int i;
+
+	for (i = 0; i < VMDEDUP_LEDGER_NR; i++)
+		sum->value[i] += part->value[i];
+	for (i = 0; i < VMDEDUP_SKIP_NR; i++)
+		sum->skipped[i] += part->skipped[i];
+}
+
+/**
+ * vmdedup_ledger_add_counters() - likewise, only what adds up since ever
+ * @sum: is added to
+ * @part: what is added
+ */
+void vmdedup_ledger_add_counters(struct vmdedup_ledger *sum,
+				 const struct vmdedup_ledger *part)
+{
+#define LEDGER_ADD(name, kind, what)					\
+	VMDEDUP_IF_COUNTER_##kind(sum->value[VMDEDUP_LEDGER_##name] +=	\
+				  part->value[VMDEDUP_LEDGER_##name];)
+	VMDEDUP_LEDGER(LEDGER_ADD)
+#undef LEDGER_ADD
 }

@@ -38,4 +38,15 @@ static inline int vmdedup_frame_mappings(struct page *page)
 	return atomic_read(&page->_mapcount) + 1;
 }
 
+/**
+ * vmdedup_frame_saves() - what one mapping of a shared frame saves
+ * @page: its page
+ *
+ * Return: bytes: its part of what all of its mappings do.
+ */
+static inline u64 vmdedup_frame_saves(struct page *page)
+{
+	return PAGE_SIZE - PAGE_SIZE / max(vmdedup_frame_mappings(page), 1);
+}
+
 #endif /* VMDEDUP_MM_FRAME_H */

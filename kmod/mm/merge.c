@@ -133,6 +133,8 @@ static void window_install(struct vm_area_struct *vma,
 			continue;
 		}
 		install(vma, addr, &table.pte[i], frame);
+		if (frame)
+			tally->saved += vmdedup_frame_saves(frame);
 		tally->ev[frame ? VMDEDUP_EV_pages_merged :
 				  VMDEDUP_EV_pages_zero_merged]++;
 	}

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <linux/cred.h>
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
 #include <linux/mutex.h>
@@ -11,7 +10,9 @@
 #include <linux/uaccess.h>
 #include <linux/xarray.h>
 
-#include "region.h"
+#include "ledger.h"
+#include "news.h"
+#include "registry.h"
 #include "vma.h"
 
 /* One file's hold on one region. */
@@ -22,69 +23,21 @@ struct hold {
 	struct vmdedup_region *region;
 };
 
-static DEFINE_MUTEX(registry_lock);
-/* Regions by id. Changed under registry_lock, read under RCU. */
+/* Regions by id. Changed under the registry lock, read under RCU. */
 static DEFINE_XARRAY(regions);
-/* These under registry_lock: */
-static LIST_HEAD(spaces);
+/* These under the registry lock: */
 static unsigned long nr_regions;
 static u64 last_id;
-
-static void space_free(struct kref *ref)
-{
-	struct vmdedup_space *space = container_of(ref, struct vmdedup_space, ref);
-
-	mmdrop(space->mm);
-	put_pid(space->pid);
-	kfree(space);
-}
-
-/*
- * The registry's regions hold the reference that keeps a space in the list;
- * a space whose last region has gone is unlinked at once.
- */
-static struct vmdedup_space *space_find(struct mm_struct *mm)
-{
-	struct vmdedup_space *space;
-
-	lockdep_assert_held(&registry_lock);
-	list_for_each_entry(space, &spaces, node)
-		if (space->mm == mm)
-			return space;
-	return NULL;
-}
-
-static struct vmdedup_space *space_make(struct vmdedup_register_args *args)
-{
-	struct vmdedup_space *space = kzalloc(sizeof(*space), GFP_KERNEL);
-
-	if (!space)
-		return NULL;
-	kref_init(&space->ref);
-	INIT_LIST_HEAD(&space->regions);
-	mmgrab(args->mm);
-	space->mm = args->mm;
-	space->pid = get_pid(args->pid);
-	space->uid = args->uid;
-	space->domain = __kuid_val(args->uid);
-	mutex_init(&space->split_lock);
-	list_add_tail(&space->node, &spaces);
-	return space;
-}
-
-static void space_unlink_if_empty(struct vmdedup_space *space)
-{
-	lockdep_assert_held(&registry_lock);
-	if (list_empty(&space->regions))
-		list_del_init(&space->node);
-}
+/* Changes whenever a region comes or goes; never 0. */
+static unsigned int generation = 1;
 
 static void region_free(struct kref *ref)
 {
 	struct vmdedup_region *region;
 
 	region = container_of(ref, struct vmdedup_region, ref);
-	kref_put(&region->space->ref, space_free);
+	vmdedup_ledger_free(region);
+	vmdedup_space_put(region->space);
 	kfree_rcu(region, rcu);
 }
 
@@ -143,6 +96,16 @@ unsigned long vmdedup_region_count(void)
 }
 
 /**
+ * vmdedup_region_generation() - a number that tells whether any came or went
+ *
+ * Return: never 0; another one whenever a region, and so a space, did.
+ */
+unsigned int vmdedup_region_generation(void)
+{
+	return READ_ONCE(generation);
+}
+
+/**
  * vmdedup_region_enter() - begin to work in a region's memory
  * @region: with a reference
  *
@@ -175,56 +138,6 @@ void vmdedup_region_leave(struct vmdedup_region *region)
 
 	up_read(&region->sem);
 	mmput_async(mm);
-}
-
-/* How often a lock that is not worth waiting for is tried, a tick apart. */
-#define LOCK_TRIES	10
-
-/**
- * vmdedup_mm_lock() - take an mmap_lock for reading
- * @mm: whose
- * @patient: wait for it until a fatal signal arrives; else for a few ticks
- *
- * The scanner does not wait for long: one process whose lock is stuck must not
- * stop it for all others. May sleep.
- *
- * Return: true if the lock is held.
- */
-bool vmdedup_mm_lock(struct mm_struct *mm, bool patient)
-{
-	unsigned int i;
-
-	if (patient)
-		return !mmap_read_lock_killable(mm);
-	for (i = 0; i < LOCK_TRIES; i++) {
-		if (mmap_read_trylock(mm))
-			return true;
-		schedule_timeout_uninterruptible(1);
-	}
-	return false;
-}
-
-/**
- * vmdedup_space_refresh() - see whose an address space is now
- * @space: the space
- *
- * A process can change its user, dropping privileges for one: from then on it
- * belongs to another trust domain. What it shares already it goes on sharing;
- * nobody compares it with the old domain any more.
- */
-void vmdedup_space_refresh(struct vmdedup_space *space)
-{
-	struct task_struct *task = get_pid_task(space->pid, PIDTYPE_TGID);
-	kuid_t uid;
-
-	if (!task)
-		return;
-	uid = task_uid(task);
-	if (READ_ONCE(task->mm) == space->mm && !uid_eq(uid, space->uid)) {
-		space->uid = uid;
-		WRITE_ONCE(space->domain, __kuid_val(uid));
-	}
-	put_task_struct(task);
 }
 
 /**
@@ -284,7 +197,9 @@ static void hold_del(struct hold *hold)
 static void region_adopt(struct vmdedup_region *region,
 			 struct vmdedup_register_args *args, struct hold *hold)
 {
-	lockdep_assert_held(&registry_lock);
+	lockdep_assert_held(&vmdedup_registry_lock);
+	if (args->flags & VMDEDUP_REGION_DISCOVERED)
+		WRITE_ONCE(region->space->kvm, true);
 	if (args->flags & VMDEDUP_REGION_PERSIST)
 		region->flags |= VMDEDUP_REGION_PERSIST;
 	if (hold && !hold_find(region, args->owner))
@@ -320,6 +235,7 @@ static struct vmdedup_region *region_make(struct vmdedup_register_args *args)
 	kref_init(&region->ref);
 	INIT_LIST_HEAD(&region->holds);
 	init_rwsem(&region->sem);
+	xa_init(&region->cells);
 	spin_lock_init(&region->lock);
 	region->start = args->start;
 	region->end = args->end;
@@ -329,6 +245,35 @@ static struct vmdedup_region *region_make(struct vmdedup_register_args *args)
 	return region;
 }
 
+static void registry_changed(int more)
+{
+	lockdep_assert_held(&vmdedup_registry_lock);
+	WRITE_ONCE(nr_regions, nr_regions + more);
+	WRITE_ONCE(generation, generation + 1 ?: 1);
+}
+
+/* In the order in which a reader expects it, so under the registry lock. */
+static void region_news(struct vmdedup_region *region, bool came)
+{
+	struct vmdedup_news news = { .space = region->space };
+	struct list_head *regions = &region->space->regions;
+
+	lockdep_assert_held(&vmdedup_registry_lock);
+	if (came && list_is_singular(regions)) {
+		news.type = VMDEDUP_EVENT_GUEST_APPEARED;
+		vmdedup_news_send(&news);
+	}
+	news.type = came ? VMDEDUP_EVENT_REGION_REGISTERED :
+			   VMDEDUP_EVENT_REGION_GONE;
+	news.region = region;
+	vmdedup_news_send(&news);
+	if (!came && list_empty(regions)) {
+		news.type = VMDEDUP_EVENT_GUEST_LEFT;
+		news.region = NULL;
+		vmdedup_news_send(&news);
+	}
+}
+
 /* Link a new region in. On an error nothing was done. */
 static int region_link(struct vmdedup_region *region,
 		       struct vmdedup_register_args *args)
@@ -336,14 +281,14 @@ static int region_link(struct vmdedup_region *region,
 	struct vmdedup_space *space;
 	int err;
 
-	lockdep_assert_held(&registry_lock);
+	lockdep_assert_held(&vmdedup_registry_lock);
 	if (nr_regions >= VMDEDUP_MAX_REGIONS)
 		return -ENOSPC;
-	space = space_find(args->mm);
+	space = vmdedup_space_find(args->mm);
 	if (space)
 		kref_get(&space->ref);
 	else
-		space = space_make(args);
+		space = vmdedup_space_make(args);
 	if (!space)
 		return -ENOMEM;
 	region->space = space;
@@ -353,12 +298,12 @@ static int region_link(struct vmdedup_region *region,
 	err = xa_err(xa_store(&regions, region->id, region, GFP_KERNEL));
 	if (err) {
 		list_del(&region->node);
-		space_unlink_if_empty(space);
-		kref_put(&space->ref, space_free);
+		vmdedup_space_unlink_if_empty(space);
+		vmdedup_space_put(space);
 		return err;
 	}
 	last_id++;
-	WRITE_ONCE(nr_regions, nr_regions + 1);
+	registry_changed(1);
 	return 0;
 }
 
@@ -386,8 +331,8 @@ int vmdedup_region_register(struct vmdedup_register_args *args)
 			return -ENOMEM;
 		}
 	}
-	mutex_lock(&registry_lock);
-	space = space_find(args->mm);
+	mutex_lock(&vmdedup_registry_lock);
+	space = vmdedup_space_find(args->mm);
 	if (space)
 		ret = region_overlap(space, args, hold);
 	args->existed = ret == 1;
@@ -396,9 +341,10 @@ int vmdedup_region_register(struct vmdedup_register_args *args)
 		if (!ret) {
 			args->region_id = region->id;
 			region_adopt(region, args, hold);
+			region_news(region, true);
 		}
 	}
-	mutex_unlock(&registry_lock);
+	mutex_unlock(&vmdedup_registry_lock);
 	if (ret)
 		kfree(region);
 	if (ret < 0)
@@ -411,21 +357,33 @@ static void region_unlink(struct vmdedup_region *region)
 {
 	struct hold *hold, *next;
 
-	lockdep_assert_held(&registry_lock);
-	WRITE_ONCE(region->dead, true);
+	lockdep_assert_held(&vmdedup_registry_lock);
+	vmdedup_ledger_fold(region);
 	xa_erase(&regions, region->id);
 	list_for_each_entry_safe(hold, next, &region->holds, in_region)
 		hold_del(hold);
 	list_del(&region->node);
-	space_unlink_if_empty(region->space);
-	WRITE_ONCE(nr_regions, nr_regions - 1);
+	vmdedup_space_unlink_if_empty(region->space);
+	registry_changed(-1);
+	region_news(region, false);
+}
+
+/**
+ * vmdedup_region_settle() - wait for those at work in a region
+ * @region: with a reference
+ *
+ * Others may begin meanwhile. May sleep.
+ */
+void vmdedup_region_settle(struct vmdedup_region *region)
+{
+	down_write(&region->sem);
+	up_write(&region->sem);
 }
 
 /* Wait for those at work in an unlinked region, and drop the reference. */
 static void region_retire(struct vmdedup_region *region)
 {
-	down_write(&region->sem);
-	up_write(&region->sem);
+	vmdedup_region_settle(region);
 	vmdedup_region_put(region);
 }
 
@@ -441,11 +399,11 @@ bool vmdedup_region_remove(struct vmdedup_region *region)
 {
 	bool mine;
 
-	mutex_lock(&registry_lock);
+	mutex_lock(&vmdedup_registry_lock);
 	mine = !region->dead;
 	if (mine)
 		region_unlink(region);
-	mutex_unlock(&registry_lock);
+	mutex_unlock(&vmdedup_registry_lock);
 	if (mine)
 		region_retire(region);
 	return mine;
@@ -508,7 +466,7 @@ void vmdedup_owner_release(struct vmdedup_owner *owner)
 		struct vmdedup_region *region = NULL;
 		struct hold *hold;
 
-		mutex_lock(&registry_lock);
+		mutex_lock(&vmdedup_registry_lock);
 		hold = list_first_entry_or_null(&owner->holds, struct hold,
 						in_owner);
 		if (hold) {
@@ -520,7 +478,7 @@ void vmdedup_owner_release(struct vmdedup_owner *owner)
 			else
 				region_unlink(region);
 		}
-		mutex_unlock(&registry_lock);
+		mutex_unlock(&vmdedup_registry_lock);
 		if (region)
 			region_retire(region);
 		if (!hold)

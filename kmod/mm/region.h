@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Regions, the address spaces they are in, and who holds them.
+ * Regions, and who holds them.
  *
- * A space keeps the mm_struct (mmgrab), not the memory: who works in it takes
- * vmdedup_space_enter() for so long. A region is found by its id under RCU and
- * kept by a reference; one that was removed is dead, and whoever means to
- * change anything in it asks under @sem.
+ * A region is found by its id under RCU and kept by a reference; one that was
+ * removed is dead, and whoever means to change anything in it asks under @sem.
  *
  * Lock order: registry -> region->sem -> mmap_lock. The registry lock is not
  * held while memory is worked on.
@@ -16,37 +14,16 @@
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mm_types.h>
-#include <linux/mutex.h>
 #include <linux/pid.h>
 #include <linux/rwsem.h>
 #include <linux/spinlock.h>
 #include <linux/uidgid.h>
+#include <linux/xarray.h>
 
 #include "../core/stats.h"
+#include "space.h"
 
 #define VMDEDUP_MAX_REGIONS	65536
-
-/**
- * struct vmdedup_space - an address space with regions
- * @ref: one for each region, and of whoever uses it
- * @node: in the list of all, under the registry lock
- * @regions: its regions, under the registry lock
- * @mm: the address space, kept by mmgrab()
- * @pid: the process it was registered by
- * @uid: that process' real user
- * @domain: trust domain of its regions, see vmdedup_space_refresh()
- * @split_lock: held while a huge page of it is split
- */
-struct vmdedup_space {
-	struct kref ref;
-	struct list_head node;
-	struct list_head regions;
-	struct mm_struct *mm;
-	struct pid *pid;
-	kuid_t uid;
-	u64 domain;
-	struct mutex split_lock; /* of huge pages in mm */
-};
 
 /**
  * struct vmdedup_region - a page range of a space
@@ -61,13 +38,16 @@ struct vmdedup_space {
  * @flags: VMDEDUP_REGION_*; changed under the registry lock
  * @gpa: guest-physical address of @start, with VMDEDUP_REGION_DISCOVERED
  * @slot: KVM's memslot, likewise
- * @dead: it is being removed; set once
+ * @dead: it is being removed; set once, under @lock and the registry lock
  * @frozen: its pages are being unmerged: do not merge; under @sem
  * @sem: held for reading by who merges in it; for writing, to wait for them
  * @lock: protects what follows
- * @scanned: pages looked at
- * @merges: pages merged, zero pages included
- * @last: tally of the last complete pass
+ * @ledger: what is known of it; once it is dead, COUNTERs go on in
+ *	@space->gone
+ * @zero_made: of the zero pages in @ledger, those that we have made
+ * @cells: of each of its chunks with pages what is known, see ledger.h
+ * @merging: how many merge in it
+ * @changes: counts what makes a look at the page tables out of date
  */
 struct vmdedup_region {
 	struct kref ref;
@@ -84,10 +64,12 @@ struct vmdedup_region {
 	bool dead;
 	bool frozen;
 	struct rw_semaphore sem;
-	spinlock_t lock; /* of scanned, merges, last */
-	u64 scanned;
-	u64 merges;
-	struct vmdedup_tally last;
+	spinlock_t lock; /* of all that follows */
+	struct vmdedup_ledger ledger;
+	u64 zero_made;
+	struct xarray cells;
+	unsigned int merging;
+	unsigned int changes;
 };
 
 /**
@@ -142,7 +124,9 @@ int vmdedup_region_register(struct vmdedup_register_args *args);
 bool vmdedup_region_remove(struct vmdedup_region *region);
 void vmdedup_region_remove_all(void);
 bool vmdedup_region_reap(void);
+void vmdedup_region_settle(struct vmdedup_region *region);
 unsigned long vmdedup_region_count(void);
+unsigned int vmdedup_region_generation(void);
 
 struct vmdedup_region *vmdedup_region_get(u64 id);
 struct vmdedup_region *vmdedup_region_next(u64 id);
@@ -151,8 +135,6 @@ void vmdedup_region_put(struct vmdedup_region *region);
 void vmdedup_owner_init(struct vmdedup_owner *owner);
 void vmdedup_owner_release(struct vmdedup_owner *owner);
 
-void vmdedup_space_refresh(struct vmdedup_space *space);
-bool vmdedup_mm_lock(struct mm_struct *mm, bool patient);
 bool vmdedup_region_enter(struct vmdedup_region *region);
 void vmdedup_region_leave(struct vmdedup_region *region);
 

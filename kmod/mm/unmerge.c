@@ -8,6 +8,7 @@
 
 #include "../compat/compat.h"
 #include "../trace.h"
+#include "ledger.h"
 #include "unmerge.h"
 
 /* Memory that must be left over when a region is unmerged: 1/64 of all. */
@@ -178,6 +179,7 @@ int vmdedup_unmerge_region(struct vmdedup_region *region, bool stay_frozen,
 		err = -ENOENT;
 	if (!err) {
 		err = unmerge_frozen(region, pages);
+		vmdedup_ledger_forget(region);
 		if (err || !stay_frozen)
 			set_frozen(region, false);
 		trace_vmdedup_unmerge(region->id, *pages, err);

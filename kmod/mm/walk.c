@@ -16,9 +16,12 @@
  *	called for pages up to VMDEDUP_RUN_MAX times per table
  * @pmd: with the PMD locked, for a huge page; @addr to @end is the part of it
  *	that is wanted
- * @vma: for a mapping that is left out, or NULL
+ * @vma: for a part of a mapping that is left out, or NULL
+ * @left_pte: as @pte, for mappings that are left out but may have merged pages
+ * @left_pmd: as @pmd, likewise; both or none
  * @tables: end the walk after this many page tables or huge pages
  * @arg: for the callbacks
+ * @last: out: an address of the last page table or huge page met
  */
 struct walker {
 	enum vmdedup_skip (*skip)(struct vm_area_struct *vma);
@@ -26,8 +29,13 @@ struct walker {
 	void (*pmd)(struct vmdedup_look *look, unsigned long addr,
 		    unsigned long end, void *arg);
 	void (*vma)(enum vmdedup_skip reason, unsigned long pages, void *arg);
+	void (*left_pte)(struct vmdedup_look *look, unsigned long addr,
+			 void *arg);
+	void (*left_pmd)(struct vmdedup_look *look, unsigned long addr,
+			 unsigned long end, void *arg);
 	unsigned int tables;
 	void *arg;
+	unsigned long last;
 };
 
 static bool walk_huge(struct mm_struct *mm, pmd_t *pmd, unsigned long addr,
@@ -84,11 +92,36 @@ static unsigned long walk_vma(struct mm_struct *mm, unsigned long addr,
 			val = READ_ONCE(*pmd);
 			if ((vmdedup_pmd_is_huge(val) &&
 			     walk_huge(mm, pmd, addr, next, walker)) ||
-			    walk_table(mm, pmd, addr, next, walker))
+			    walk_table(mm, pmd, addr, next, walker)) {
 				walker->tables--;
+				walker->last = addr;
+			}
 		}
 		addr = next;
 	}
+	return addr;
+}
+
+/* Of one that is left out, look only at what was merged before it was. */
+static unsigned long walk_left(struct vm_area_struct *vma, unsigned long addr,
+			       unsigned long end, struct walker *walker,
+			       unsigned int *steps)
+{
+	struct walker left = {
+		.pte = walker->left_pte,
+		.pmd = walker->left_pmd,
+		.tables = walker->tables,
+		.arg = walker->arg,
+		.last = walker->last,
+	};
+
+	if (!left.pte || vmdedup_vma_skip_merged(vma) != VMDEDUP_ELIGIBLE) {
+		--*steps;
+		return end;
+	}
+	addr = walk_vma(vma->vm_mm, addr, end, &left, steps);
+	walker->tables = left.tables;
+	walker->last = left.last;
 	return addr;
 }
 
@@ -115,7 +148,7 @@ static unsigned long walk(struct mm_struct *mm, unsigned long addr,
 		if (reason == VMDEDUP_ELIGIBLE) {
 			addr = walk_vma(mm, addr, stop, walker, &steps);
 		} else {
-			steps--;
+			stop = walk_left(vma, addr, stop, walker, &steps);
 			if (walker->vma)
 				walker->vma(reason, (stop - addr) >> PAGE_SHIFT,
 					    walker->arg);
@@ -125,16 +158,50 @@ static unsigned long walk(struct mm_struct *mm, unsigned long addr,
 	return addr;
 }
 
+static void count_pte(struct vmdedup_look *look, unsigned long addr, void *arg)
+{
+	struct vmdedup_count *count = arg;
+
+	switch (look->kind) {
+	case VMDEDUP_HOLE:
+		return;
+	case VMDEDUP_ZERO:
+		count->zero++;
+		count->saved += PAGE_SIZE;
+		break;
+	case VMDEDUP_MERGED:
+		count->merged++;
+		count->saved += vmdedup_frame_saves(look->page);
+		break;
+	case VMDEDUP_SKIP:
+		if (look->reason == VMDEDUP_SKIP_SWAPPED ||
+		    look->reason == VMDEDUP_SKIP_UFFD ||
+		    look->reason == VMDEDUP_SKIP_POISONED)
+			return;
+		break;
+	case VMDEDUP_PAGE:
+		break;
+	}
+	count->resident++;
+}
+
+static void count_pmd(struct vmdedup_look *look, unsigned long addr,
+		      unsigned long end, void *arg)
+{
+	struct vmdedup_count *count = arg;
+	unsigned long nr = (end - addr) >> PAGE_SHIFT;
+
+	count->resident += nr;
+	if (look->kind == VMDEDUP_ZERO) {
+		count->zero += nr;
+		count->saved += nr << PAGE_SHIFT;
+	}
+}
+
 struct sampler {
 	struct vmdedup_chunk *chunk;
 	struct vmdedup_tally *tally;
 };
-
-/* What one mapping of a shared frame saves: its part of what all of them do. */
-static u64 saved_by(struct page *page)
-{
-	return PAGE_SIZE - PAGE_SIZE / max(vmdedup_frame_mappings(page), 1);
-}
 
 static void sample_add(struct vmdedup_chunk *chunk, struct page *page,
 		       unsigned long addr)
@@ -149,26 +216,23 @@ static void sample_pte(struct vmdedup_look *look, unsigned long addr, void *arg)
 {
 	struct sampler *sampler = arg;
 
-	if (look->kind != VMDEDUP_PAGE)
-		sampler->tally->passed++;
-	switch (look->kind) {
-	case VMDEDUP_HOLE:
-		break;
-	case VMDEDUP_ZERO:
-		sampler->tally->zero_found++;
-		break;
-	case VMDEDUP_MERGED:
-		sampler->tally->merged_found++;
-		sampler->tally->saved_found += saved_by(look->page);
-		break;
-	case VMDEDUP_SKIP:
-		sampler->tally->skip[look->reason]++;
-		break;
-	case VMDEDUP_PAGE:
+	count_pte(look, addr, &sampler->chunk->seen.count);
+	if (look->kind == VMDEDUP_PAGE) {
 		get_page(look->page);
 		sample_add(sampler->chunk, look->page, addr);
-		break;
+		return;
 	}
+	sampler->tally->passed++;
+	if (look->kind == VMDEDUP_SKIP)
+		sampler->tally->skip[look->reason]++;
+}
+
+static void left_pte(struct vmdedup_look *look, unsigned long addr, void *arg)
+{
+	struct sampler *sampler = arg;
+
+	count_pte(look, addr, &sampler->chunk->seen.count);
+	sampler->tally->passed++;
 }
 
 static void sample_pmd(struct vmdedup_look *look, unsigned long addr,
@@ -179,9 +243,8 @@ static void sample_pmd(struct vmdedup_look *look, unsigned long addr,
 	unsigned long nr = (end - addr) >> PAGE_SHIFT;
 	struct page *page;
 
-	if (look->kind == VMDEDUP_ZERO)
-		sampler->tally->zero_found += nr;
-	else if (look->kind == VMDEDUP_SKIP)
+	count_pmd(look, addr, end, &chunk->seen.count);
+	if (look->kind == VMDEDUP_SKIP)
 		sampler->tally->skip[look->reason] += nr;
 	if (look->kind != VMDEDUP_PAGE) {
 		sampler->tally->passed++;
@@ -192,6 +255,15 @@ static void sample_pmd(struct vmdedup_look *look, unsigned long addr,
 	page = look->page + ((addr & ~PMD_MASK) >> PAGE_SHIFT);
 	for (; addr < end; addr += PAGE_SIZE)
 		sample_add(chunk, page++, addr);
+}
+
+static void left_pmd(struct vmdedup_look *look, unsigned long addr,
+		     unsigned long end, void *arg)
+{
+	struct sampler *sampler = arg;
+
+	count_pmd(look, addr, end, &sampler->chunk->seen.count);
+	sampler->tally->passed++;
 }
 
 static void sample_vma(enum vmdedup_skip reason, unsigned long pages, void *arg)
@@ -208,7 +280,7 @@ static void sample_vma(enum vmdedup_skip reason, unsigned long pages, void *arg)
  * @end: where to stop
  * @chunk: out: pages of one page table or huge page, perhaps none; to be
  *	given up by vmdedup_chunk_put()
- * @tally: what is skipped, or merged already, is counted here
+ * @tally: what is skipped is counted here
  *
  * Return: where to go on; @end when all was seen.
  */
@@ -222,13 +294,19 @@ unsigned long vmdedup_walk(struct mm_struct *mm, unsigned long addr,
 		.pte = sample_pte,
 		.pmd = sample_pmd,
 		.vma = sample_vma,
+		.left_pte = left_pte,
+		.left_pmd = left_pmd,
 		.tables = 1,
 		.arg = &sampler,
 	};
 
 	chunk->nr = 0;
 	chunk->huge = NULL;
-	return walk(mm, addr, end, &walker);
+	memset(&chunk->seen, 0, sizeof(chunk->seen));
+	addr = walk(mm, addr, end, &walker);
+	chunk->seen.any = !walker.tables;
+	chunk->seen.at = walker.last;
+	return addr;
 }
 
 /**
@@ -292,46 +370,6 @@ struct page *vmdedup_walk_page(struct mm_struct *mm, u64 vpn)
 	return page;
 }
 
-static void count_pte(struct vmdedup_look *look, unsigned long addr, void *arg)
-{
-	struct vmdedup_count *count = arg;
-
-	switch (look->kind) {
-	case VMDEDUP_HOLE:
-		return;
-	case VMDEDUP_ZERO:
-		count->zero++;
-		count->saved += PAGE_SIZE;
-		break;
-	case VMDEDUP_MERGED:
-		count->merged++;
-		count->saved += saved_by(look->page);
-		break;
-	case VMDEDUP_SKIP:
-		if (look->reason == VMDEDUP_SKIP_SWAPPED ||
-		    look->reason == VMDEDUP_SKIP_UFFD ||
-		    look->reason == VMDEDUP_SKIP_POISONED)
-			return;
-		break;
-	case VMDEDUP_PAGE:
-		break;
-	}
-	count->resident++;
-}
-
-static void count_pmd(struct vmdedup_look *look, unsigned long addr,
-		      unsigned long end, void *arg)
-{
-	struct vmdedup_count *count = arg;
-	unsigned long nr = (end - addr) >> PAGE_SHIFT;
-
-	count->resident += nr;
-	if (look->kind == VMDEDUP_ZERO) {
-		count->zero += nr;
-		count->saved += nr << PAGE_SHIFT;
-	}
-}
-
 /**
  * vmdedup_count() - count pages by state
  * @mm: address space, mmap_lock held for reading
@@ -355,6 +393,33 @@ unsigned long vmdedup_count(struct mm_struct *mm, unsigned long addr,
 	};
 
 	return walk(mm, addr, end, &walker);
+}
+
+/**
+ * vmdedup_count_chunk() - likewise, below one PMD entry
+ * @mm: address space, mmap_lock held for reading
+ * @addr: where to begin, a page's address
+ * @end: where to stop
+ * @seen: out
+ *
+ * Return: where to go on; @end when all was seen.
+ */
+unsigned long vmdedup_count_chunk(struct mm_struct *mm, unsigned long addr,
+				  unsigned long end, struct vmdedup_seen *seen)
+{
+	struct walker walker = {
+		.skip = vmdedup_vma_skip_merged,
+		.pte = count_pte,
+		.pmd = count_pmd,
+		.tables = 1,
+		.arg = &seen->count,
+	};
+
+	memset(seen, 0, sizeof(*seen));
+	addr = walk(mm, addr, end, &walker);
+	seen->any = !walker.tables;
+	seen->at = walker.last;
+	return addr;
 }
 
 struct finder {

@@ -11,6 +11,7 @@
 #include <linux/mutex.h>
 
 #include "../mm/frame.h"
+#include "../mm/ledger.h"
 #include "../mm/region.h"
 #include "engine.h"
 
@@ -23,8 +24,6 @@ static atomic64_t window_max;
 
 static DEFINE_MUTEX(sweep_lock);
 /* These under sweep_lock: */
-static u64 pages_shared;
-static u64 pages_sharing;
 static u64 sweep_ended;
 static u64 sweep_took;
 
@@ -86,6 +85,12 @@ u64 vmdedup_account_skip_read(enum vmdedup_skip reason)
 	return atomic64_read(&skips[reason]);
 }
 
+/**
+ * struct sweep - what a sweep over the frames has found
+ * @shared: frames mapped
+ * @sharing: their mappings beyond the first of each
+ * @freed: frames that nobody maps any more
+ */
 struct sweep {
 	u64 shared;
 	u64 sharing;
@@ -117,7 +122,7 @@ static void sweep_release(struct vmdedup_node *node, void *arg)
 	vmdedup_frame_free(vmdedup_frame_of(node));
 }
 
-static void sweep_locked(void)
+static struct sweep sweep_locked(void)
 {
 	static const struct vmdedup_sweep_ops ops = {
 		.visit = sweep_visit,
@@ -128,36 +133,30 @@ static void sweep_locked(void)
 
 	lockdep_assert_held(&sweep_lock);
 	vmdedup_tree_sweep(&vmdedup_engine.stable, &ops, &sweep);
-	pages_shared = sweep.shared;
-	pages_sharing = sweep.sharing;
 	sweep_ended = ktime_get_ns();
 	sweep_took = sweep_ended - began;
 	vmdedup_account_event(VMDEDUP_EV_frames_freed, sweep.freed);
+	return sweep;
+}
+
+static struct sweep sweep_now(void)
+{
+	struct sweep sweep;
+
+	mutex_lock(&sweep_lock);
+	sweep = sweep_locked();
+	mutex_unlock(&sweep_lock);
+	return sweep;
 }
 
 /**
- * vmdedup_account_sweep() - count mappings, free frames without any
+ * vmdedup_account_sweep() - free frames that nobody maps
  *
  * May sleep.
  */
 void vmdedup_account_sweep(void)
 {
-	mutex_lock(&sweep_lock);
-	sweep_locked();
-	mutex_unlock(&sweep_lock);
-}
-
-/**
- * vmdedup_account_sweep_if_due() - likewise, unless it would take too much
- *
- * May sleep.
- */
-void vmdedup_account_sweep_if_due(void)
-{
-	mutex_lock(&sweep_lock);
-	if (ktime_get_ns() - sweep_ended >= sweep_took * SWEEP_SHARE)
-		sweep_locked();
-	mutex_unlock(&sweep_lock);
+	sweep_now();
 }
 
 static u64 zero_pages(void)
@@ -168,8 +167,7 @@ static u64 zero_pages(void)
 	while ((region = vmdedup_region_next(id))) {
 		id = region->id;
 		spin_lock(&region->lock);
-		zero += region->last.zero_found +
-			region->last.ev[VMDEDUP_EV_pages_zero_merged];
+		zero += region->ledger.value[VMDEDUP_LEDGER_zero];
 		spin_unlock(&region->lock);
 		vmdedup_region_put(region);
 		cond_resched();
@@ -177,56 +175,111 @@ static u64 zero_pages(void)
 	return zero;
 }
 
+/**
+ * vmdedup_account_sweep_if_due() - likewise, unless it would take too much
+ * @saved: out: bytes saved, if it was done
+ *
+ * May sleep.
+ *
+ * Return: true if it was done.
+ */
+bool vmdedup_account_sweep_if_due(u64 *saved)
+{
+	struct sweep sweep;
+	bool due;
+
+	mutex_lock(&sweep_lock);
+	due = ktime_get_ns() - sweep_ended >= sweep_took * SWEEP_SHARE;
+	if (due)
+		sweep = sweep_locked();
+	mutex_unlock(&sweep_lock);
+	if (due)
+		*saved = (sweep.sharing + zero_pages()) << PAGE_SHIFT;
+	return due;
+}
+
 static u64 metadata_bytes(void)
 {
 	return vmdedup_tree_count(&vmdedup_engine.stable) *
 	       sizeof(struct vmdedup_frame) +
 	       vmdedup_tree_count(&vmdedup_engine.unstable) *
-	       sizeof(struct vmdedup_cand);
+	       sizeof(struct vmdedup_cand) + vmdedup_ledger_bytes();
 }
 
-/* Counts anew: the time is the reader's own. */
-static void count_shared(u64 *shared, u64 *sharing)
+/* Those that need no counting. */
+static u64 gauge(enum vmdedup_gauge which)
 {
-	mutex_lock(&sweep_lock);
-	sweep_locked();
-	*shared = pages_shared;
-	*sharing = pages_sharing;
-	mutex_unlock(&sweep_lock);
-}
-
-/**
- * vmdedup_account_gauge() - read a part of the state
- * @gauge: which
- *
- * May sleep.
- */
-u64 vmdedup_account_gauge(enum vmdedup_gauge gauge)
-{
-	u64 shared, sharing;
-
-	/* What is gone is not to be counted. */
-	vmdedup_region_reap();
-	switch (gauge) {
+	switch (which) {
+	case VMDEDUP_GAUGE_guests:
+		return vmdedup_space_count();
 	case VMDEDUP_GAUGE_regions:
 		return vmdedup_region_count();
-	case VMDEDUP_GAUGE_pages_shared:
-		count_shared(&shared, &sharing);
-		return shared;
-	case VMDEDUP_GAUGE_pages_sharing:
-		count_shared(&shared, &sharing);
-		return sharing;
 	case VMDEDUP_GAUGE_pages_unshared:
 		return vmdedup_tree_count(&vmdedup_engine.unstable);
-	case VMDEDUP_GAUGE_pages_zero:
-		return zero_pages();
-	case VMDEDUP_GAUGE_saved_bytes:
-		count_shared(&shared, &sharing);
-		return (sharing + zero_pages()) << PAGE_SHIFT;
 	case VMDEDUP_GAUGE_metadata_bytes:
 		return metadata_bytes();
 	case VMDEDUP_GAUGE_window_max_ns:
 		return atomic64_read(&window_max);
+	case VMDEDUP_GAUGE_pages_zero:
+		return zero_pages();
+	case VMDEDUP_GAUGE_pages_shared:
+	case VMDEDUP_GAUGE_pages_sharing:
+	case VMDEDUP_GAUGE_saved_bytes:
+		break;
 	}
 	return 0;
+}
+
+/**
+ * vmdedup_account_gauge() - read a part of the state
+ * @which: which
+ *
+ * Mappings are counted anew: the time is the reader's own. May sleep.
+ */
+u64 vmdedup_account_gauge(enum vmdedup_gauge which)
+{
+	struct sweep sweep;
+
+	/* What is gone is not to be counted. */
+	vmdedup_region_reap();
+	switch (which) {
+	case VMDEDUP_GAUGE_pages_shared:
+		return sweep_now().shared;
+	case VMDEDUP_GAUGE_pages_sharing:
+		return sweep_now().sharing;
+	case VMDEDUP_GAUGE_saved_bytes:
+		sweep = sweep_now();
+		return (sweep.sharing + zero_pages()) << PAGE_SHIFT;
+	default:
+		return gauge(which);
+	}
+}
+
+/**
+ * vmdedup_account_read() - read all statistics
+ * @stats: out
+ *
+ * May sleep.
+ */
+void vmdedup_account_read(struct vmdedup_stats *stats)
+{
+	u64 *value = stats->value;
+	struct sweep sweep;
+	unsigned int i;
+
+	vmdedup_region_reap();
+	sweep = sweep_now();
+#define READ_STAT(name, kind, what)					\
+	value[VMDEDUP_STAT_##name] =					\
+		VMDEDUP_IF_COUNTER_##kind(				\
+			vmdedup_account_event_read(VMDEDUP_EV_##name))	\
+		VMDEDUP_IF_GAUGE_##kind(gauge(VMDEDUP_GAUGE_##name));
+	VMDEDUP_STATS(READ_STAT)
+#undef READ_STAT
+	value[VMDEDUP_STAT_pages_shared] = sweep.shared;
+	value[VMDEDUP_STAT_pages_sharing] = sweep.sharing;
+	value[VMDEDUP_STAT_saved_bytes] =
+		(sweep.sharing + value[VMDEDUP_STAT_pages_zero]) << PAGE_SHIFT;
+	for (i = 0; i < VMDEDUP_SKIP_NR; i++)
+		stats->skipped[i] = vmdedup_account_skip_read(i);
 }

@@ -16,13 +16,16 @@ enum vmdedup_run {
 	VMDEDUP_UNMERGED,	/* as STOP, after everything was unmerged */
 };
 
-/* Tunables: X(name, smallest, largest, default). */
+/* Tunables that are numbers: X(name, smallest, largest, default). */
 #define VMDEDUP_TUNABLES(X)						\
 	X(run,			0, VMDEDUP_UNMERGED, VMDEDUP_SCANNING) \
 	X(scan_rate,		0, 1000000000, 0)			\
 	X(target_pass_secs,	1, 86400, 60)				\
 	X(huge_split_pages,	1, VMDEDUP_RUN_MAX, VMDEDUP_RUN_MAX / 4) \
-	X(merge_run_pages,	1, VMDEDUP_RUN_MAX, 64)
+	X(merge_run_pages,	1, VMDEDUP_RUN_MAX, 64)			\
+	X(cpu_limit,		0, 100, 0)				\
+	X(stats_interval_ms,	100, 3600000, 1000)			\
+	X(discover,		0, 1, 1)
 
 /**
  * struct vmdedup_tunables - see Documentation/ABI for each
@@ -70,7 +73,8 @@ void vmdedup_account_window(u64 ns);
 u64 vmdedup_account_event_read(enum vmdedup_event event);
 u64 vmdedup_account_skip_read(enum vmdedup_skip reason);
 void vmdedup_account_sweep(void);
-void vmdedup_account_sweep_if_due(void);
-u64 vmdedup_account_gauge(enum vmdedup_gauge gauge);
+bool vmdedup_account_sweep_if_due(u64 *saved);
+u64 vmdedup_account_gauge(enum vmdedup_gauge which);
+void vmdedup_account_read(struct vmdedup_stats *stats);
 
 #endif /* VMDEDUP_SCAN_ENGINE_H */

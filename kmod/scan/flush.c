@@ -7,6 +7,7 @@
 #include <linux/mmap_lock.h>
 
 #include "engine.h"
+#include "recount.h"
 #include "worker.h"
 
 static void put_frames(struct vmdedup_job *jobs, unsigned int nr)
@@ -23,16 +24,34 @@ static void skip_jobs(unsigned int nr, struct vmdedup_tally *tally)
 	tally->skip[VMDEDUP_SKIP_BUSY] += nr;
 }
 
+/* Merge a run, of one chunk, and write it down in the ledger. */
+static unsigned int merge_run(struct vmdedup_worker *worker,
+			      struct vmdedup_region *region,
+			      const struct vmdedup_job *jobs, unsigned int nr,
+			      struct vmdedup_merge_opts *opts,
+			      struct vmdedup_tally *tally)
+{
+	struct vmdedup_tally run = {};
+
+	nr = vmdedup_merge_run(region->space->mm, jobs, nr, opts, &worker->win,
+			       &run);
+	vmdedup_ledger_merged(region, jobs[0].place.vpn,
+			      run.ev[VMDEDUP_EV_pages_merged],
+			      run.ev[VMDEDUP_EV_pages_zero_merged], run.saved);
+	vmdedup_tally_add(tally, &run);
+	return nr;
+}
+
 static void merge_jobs(struct vmdedup_worker *worker,
-		       struct vmdedup_space *space,
+		       struct vmdedup_region *region,
 		       const struct vmdedup_job *jobs, unsigned int nr,
 		       struct vmdedup_tally *tally)
 {
 	struct vmdedup_merge_opts opts = {
 		.drain = worker->drain,
-		.split_lock = &space->split_lock,
+		.split_lock = &region->space->split_lock,
 	};
-	struct mm_struct *mm = space->mm;
+	struct mm_struct *mm = region->space->mm;
 	unsigned int i, table_end = 0;
 
 	if (!vmdedup_mm_lock(mm, worker->patient)) {
@@ -51,8 +70,7 @@ static void merge_jobs(struct vmdedup_worker *worker,
 			opts.was_split = false;
 		}
 		len = vmdedup_jobs_run(jobs + i, nr - i, max);
-		i += vmdedup_merge_run(mm, jobs + i, len, &opts, &worker->win,
-				       tally);
+		i += merge_run(worker, region, jobs + i, len, &opts, tally);
 		if (i < nr && (need_resched() || mmap_lock_is_contended(mm))) {
 			mmap_read_unlock(mm);
 			cond_resched();
@@ -88,6 +106,7 @@ static void flush_region(struct vmdedup_worker *worker,
 {
 	struct vmdedup_region *region = vmdedup_region_get(jobs[0].place.region);
 	struct vmdedup_tally tally = {};
+	u64 merged;
 
 	if (!region) {
 		put_frames(jobs, nr);
@@ -96,18 +115,22 @@ static void flush_region(struct vmdedup_worker *worker,
 	nr = same_domain(jobs, nr, READ_ONCE(region->space->domain));
 	if (vmdedup_region_enter(region)) {
 		/* Looked at within: see vmdedup_engine.epoch. */
+		vmdedup_ledger_merge_begin(region);
 		if (worker->epoch == atomic_read(&vmdedup_engine.epoch))
-			merge_jobs(worker, region->space, jobs, nr, &tally);
+			merge_jobs(worker, region, jobs, nr, &tally);
+		vmdedup_ledger_merge_end(region);
 		vmdedup_region_leave(region);
 	}
 	put_frames(jobs, nr);
 	vmdedup_tally_add(&worker->tally, &tally);
 	if (region == worker->region)
 		vmdedup_tally_add(&worker->part, &tally);
-	spin_lock(&region->lock);
-	region->merges += tally.ev[VMDEDUP_EV_pages_merged] +
-			  tally.ev[VMDEDUP_EV_pages_zero_merged];
-	spin_unlock(&region->lock);
+	merged = tally.ev[VMDEDUP_EV_pages_merged] +
+		 tally.ev[VMDEDUP_EV_pages_zero_merged];
+	vmdedup_ledger_charge(region, VMDEDUP_LEDGER_merges, merged);
+	if (merged)
+		vmdedup_recount_want();
+	vmdedup_worker_charge(worker, region);
 	vmdedup_region_put(region);
 }
 
@@ -124,6 +147,9 @@ void vmdedup_flush(struct vmdedup_worker *worker)
 
 	if (!nr)
 		return;
+	/* What comes now is done for those whose pages are merged. */
+	if (worker->region)
+		vmdedup_worker_charge(worker, worker->region);
 	vmdedup_jobs_sort(jobs, nr);
 	nr = vmdedup_jobs_unique(jobs, nr);
 	for (i = 0; i < nr; i += len) {

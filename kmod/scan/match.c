@@ -101,16 +101,9 @@ static struct vmdedup_key key_of(struct vmdedup_worker *worker,
 	};
 }
 
-static u64 seed_of(struct vmdedup_worker *worker)
-{
-	return vmdedup_content_seed(vmdedup_engine.boot_seed,
-				    worker->domain);
-}
-
 static void hash_chunk(struct vmdedup_worker *worker)
 {
 	struct vmdedup_chunk *chunk = &worker->chunk;
-	u64 seed = seed_of(worker);
 	unsigned int i;
 
 	for (i = 0; i < chunk->nr; i++) {
@@ -119,7 +112,7 @@ static void hash_chunk(struct vmdedup_worker *worker)
 
 		sample->zero = vmdedup_content_is_zero(addr);
 		if (!sample->zero)
-			sample->sum = vmdedup_content_sum(addr, seed);
+			sample->sum = vmdedup_content_sum(addr, worker->seed);
 		kunmap_local(addr);
 		cond_resched();
 	}
@@ -138,7 +131,7 @@ static struct vmdedup_frame *pair_frame(struct vmdedup_worker *worker,
 	struct vmdedup_frame *frame, *found;
 
 	frame = vmdedup_frame_make(worker->region->space->mm, page, key,
-				   seed_of(worker));
+				   worker->seed);
 	if (IS_ERR(frame)) {
 		skip(worker, PTR_ERR(frame) == -ENOMEM ? VMDEDUP_SKIP_NOMEM :
 							 VMDEDUP_SKIP_CHANGED);

@@ -4,13 +4,30 @@
 #include <linux/mmap_lock.h>
 #include <linux/sched/signal.h>
 
+#include "../core/content.h"
 #include "../trace.h"
 #include "engine.h"
 #include "pass.h"
+#include "recount.h"
+#include "watch.h"
 #include "worker.h"
 
 /* Without the scanner, generations that a candidate lives through requests. */
 #define REQUEST_KEEP	8
+
+/*
+ * The domain can change while a region is being scanned, but not within a chunk.
+ * No domain is 0.
+ */
+static void set_domain(struct vmdedup_worker *worker)
+{
+	u64 domain = READ_ONCE(worker->region->space->domain);
+
+	if (domain == worker->domain)
+		return;
+	worker->domain = domain;
+	worker->seed = vmdedup_content_seed(vmdedup_engine.boot_seed, domain);
+}
 
 /**
  * vmdedup_region_begin() - begin a pass over a region
@@ -23,7 +40,8 @@ void vmdedup_region_begin(struct vmdedup_worker *worker,
 {
 	vmdedup_space_refresh(region->space);
 	worker->region = region;
-	worker->domain = READ_ONCE(region->space->domain);
+	set_domain(worker);
+	vmdedup_visit_begin(&worker->visit, region);
 	memset(&worker->part, 0, sizeof(worker->part));
 }
 
@@ -46,16 +64,21 @@ bool vmdedup_region_step(struct vmdedup_worker *worker, unsigned long *addr)
 	unsigned int nr, jobs;
 	u64 vpn;
 
+	vmdedup_worker_clock(worker);
+	set_domain(worker);
 	if (!vmdedup_region_enter(region))
 		return false;
 	if (!vmdedup_mm_lock(mm, worker->patient)) {
 		vmdedup_region_leave(region);
 		return false;
 	}
+	vmdedup_visit_look(&worker->visit);
 	*addr = vmdedup_walk(mm, *addr, region->end, &worker->chunk, &walked);
 	mmap_read_unlock(mm);
 	vmdedup_region_leave(region);
 
+	walked.ev[VMDEDUP_EV_cow_breaks] =
+		vmdedup_visit_step(&worker->visit, *addr, &worker->chunk.seen);
 	vmdedup_tally_add(&worker->tally, &walked);
 	vmdedup_tally_add(&worker->part, &walked);
 	nr = worker->chunk.nr;
@@ -67,6 +90,7 @@ bool vmdedup_region_step(struct vmdedup_worker *worker, unsigned long *addr)
 	}
 	if (worker->nr_jobs > VMDEDUP_JOBS_MAX - VMDEDUP_JOBS_PER_CHUNK)
 		vmdedup_flush(worker);
+	vmdedup_worker_charge(worker, region);
 	cond_resched();
 	return *addr < region->end;
 }
@@ -82,12 +106,18 @@ void vmdedup_region_done(struct vmdedup_worker *worker, bool complete)
 {
 	struct vmdedup_region *region = worker->region;
 
+	vmdedup_worker_clock(worker);
+	worker->tally.ev[VMDEDUP_EV_cow_breaks] +=
+		vmdedup_visit_end(&worker->visit, complete);
 	vmdedup_flush(worker);
-	spin_lock(&region->lock);
-	region->scanned += worker->part.ev[VMDEDUP_EV_pages_scanned];
-	if (complete)
-		region->last = worker->part;
-	spin_unlock(&region->lock);
+	vmdedup_ledger_charge(region, VMDEDUP_LEDGER_scanned,
+			      worker->part.ev[VMDEDUP_EV_pages_scanned]);
+	if (complete) {
+		spin_lock(&region->lock);
+		memcpy(region->ledger.skipped, worker->part.skip,
+		       sizeof(region->ledger.skipped));
+		spin_unlock(&region->lock);
+	}
 	worker->region = NULL;
 }
 
@@ -105,8 +135,11 @@ static int pass_region(struct vmdedup_worker *worker,
 	return fatal_signal_pending(current) ? -EINTR : 0;
 }
 
-static int pass_request(struct vmdedup_worker *worker,
-			struct vmdedup_merge_request *req)
+/* Do something with each region of a request. */
+static int request_each(struct vmdedup_worker *worker,
+			struct vmdedup_merge_request *req,
+			int (*work)(struct vmdedup_worker *worker,
+				    struct vmdedup_region *region))
 {
 	struct vmdedup_region *region;
 	int err = 0;
@@ -118,20 +151,27 @@ static int pass_request(struct vmdedup_worker *worker,
 			return -ENOENT;
 		err = req->may(region->space->mm) ? 0 : -EPERM;
 		if (!err)
-			err = pass_region(worker, region);
+			err = work(worker, region);
 		vmdedup_region_put(region);
 		return err;
 	}
 	while (!err && (region = vmdedup_region_next(id))) {
 		id = region->id;
 		if (req->may(region->space->mm))
-			err = pass_region(worker, region);
+			err = work(worker, region);
 		else if (fatal_signal_pending(current))
 			err = -EINTR;
 		vmdedup_region_put(region);
 		cond_resched();
 	}
 	return err;
+}
+
+static int recount_region(struct vmdedup_worker *worker,
+			  struct vmdedup_region *region)
+{
+	vmdedup_recount_region(region, true, NULL);
+	return fatal_signal_pending(current) ? -EINTR : 0;
 }
 
 static void request_add(struct vmdedup_merge_request *req,
@@ -154,7 +194,7 @@ static void request_add(struct vmdedup_merge_request *req,
 int vmdedup_merge_now(struct vmdedup_merge_request *req)
 {
 	struct vmdedup_worker *worker = vmdedup_worker_alloc();
-	u64 merged;
+	u64 merged, last;
 	int err;
 
 	if (!worker)
@@ -165,18 +205,24 @@ int vmdedup_merge_now(struct vmdedup_merge_request *req)
 	do {
 		memset(&worker->tally, 0, sizeof(worker->tally));
 		worker->drain = true;
-		err = pass_request(worker, req);
+		err = request_each(worker, req, pass_region);
 		request_add(req, &worker->tally);
 		merged = worker->tally.ev[VMDEDUP_EV_pages_merged] +
 			 worker->tally.ev[VMDEDUP_EV_pages_zero_merged];
+		last = merged;
 		req->rounds++;
 		/* Of huge pages the first pass learns what to do in the next. */
 		if (req->rounds == 1)
 			merged += worker->tally.ev[VMDEDUP_EV_huge_kept];
 	} while (!err && merged && req->rounds < req->max_rounds);
+	/* What others share with a page merged last is not known yet. */
+	if (!err && last)
+		err = request_each(worker, req, recount_region);
 	vmdedup_worker_free(worker);
-	/* The scanner's passes age candidates; when it is off, do so here. */
-	if (READ_ONCE(vmdedup_tunables.run) != VMDEDUP_SCANNING)
+	/* The scanner's passes do these; when it is off, do so here. */
+	if (READ_ONCE(vmdedup_tunables.run) != VMDEDUP_SCANNING) {
 		vmdedup_engine_age(REQUEST_KEEP);
+		vmdedup_watch_storms();
+	}
 	return err;
 }

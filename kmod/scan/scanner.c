@@ -9,9 +9,12 @@
 #include <linux/wait.h>
 
 #include "../core/pace.h"
+#include "../mm/news.h"
 #include "../trace.h"
 #include "engine.h"
+#include "recount.h"
 #include "scanner.h"
+#include "watch.h"
 #include "worker.h"
 
 /* Passes that a candidate lives without being confirmed. */
@@ -55,13 +58,29 @@ static bool scanning(void)
 	       !kthread_should_stop();
 }
 
-static void pause_in_pass(struct vmdedup_pace *pace, unsigned long ticks)
+/**
+ * struct pacer - what keeps the scanner from taking too much
+ * @pages: by how many it looks at
+ * @cpu: by how long it runs
+ * @ran: how long it had run when that was looked at last, ns
+ * @last_pass: pages of the last complete pass
+ */
+struct pacer {
+	struct vmdedup_pace pages;
+	struct vmdedup_pace cpu;
+	u64 ran;
+	u64 last_pass;
+};
+
+static void pause_in_pass(struct pacer *pacer, unsigned long ticks)
 {
 	wait_event_freezable_timeout(scanner_wait, kthread_should_stop() ||
 				     READ_ONCE(tuned), ticks);
 	/* What was owed at the old rate is forgotten. */
-	if (READ_ONCE(tuned))
-		pace->due = 0;
+	if (READ_ONCE(tuned)) {
+		pacer->pages.due = 0;
+		pacer->cpu.due = 0;
+	}
 	WRITE_ONCE(tuned, false);
 }
 
@@ -74,6 +93,12 @@ static void pause_between_passes(unsigned long ticks)
 	WRITE_ONCE(arrived, false);
 }
 
+static bool idle(void)
+{
+	return READ_ONCE(vmdedup_tunables.run) != VMDEDUP_SCANNING &&
+	       !kthread_should_stop();
+}
+
 static bool anything_to_look_after(void)
 {
 	return vmdedup_region_count() ||
@@ -83,12 +108,16 @@ static bool anything_to_look_after(void)
 /* Regions of processes that are gone, frames that nobody maps any more. */
 static void housekeeping(void)
 {
+	u64 saved;
+
 	if (time_before(jiffies, housekeeping_due))
 		return;
 	vmdedup_region_reap();
 	if (!vmdedup_region_count())
 		vmdedup_engine_age(0);
-	vmdedup_account_sweep_if_due();
+	if (vmdedup_account_sweep_if_due(&saved))
+		vmdedup_watch_reserve(saved);
+	vmdedup_recount_if_due(idle);
 	housekeeping_due = jiffies + PAUSE;
 }
 
@@ -96,19 +125,24 @@ static void housekeeping(void)
  * Sleep if we are ahead by a tick or more; less is left to add up. Jobs are
  * carried out before, while they are fresh.
  */
-static void keep_pace(struct vmdedup_worker *worker, struct vmdedup_pace *pace,
-		      u64 pages, u64 last_pass)
+static void keep_pace(struct vmdedup_worker *worker, struct pacer *pacer,
+		      u64 pages)
 {
+	unsigned int percent = READ_ONCE(vmdedup_tunables.cpu_limit);
+	u64 now = ktime_get_ns(), ran = vmdedup_worker_cpu_time();
 	u64 rate, ns;
 
 	rate = vmdedup_pace_rate(READ_ONCE(vmdedup_tunables.scan_rate),
-				 last_pass,
+				 pacer->last_pass,
 				 READ_ONCE(vmdedup_tunables.target_pass_secs));
-	ns = vmdedup_pace_sleep(pace, ktime_get_ns(), pages, rate);
+	ns = vmdedup_pace_sleep(&pacer->pages, now, pages, rate);
+	ns = max(ns, vmdedup_pace_cpu(&pacer->cpu, now, ran - pacer->ran,
+				      percent));
+	pacer->ran = ran;
 	if (ns < TICK_NSEC)
 		return;
 	vmdedup_flush(worker);
-	pause_in_pass(pace, nsecs_to_jiffies(ns));
+	pause_in_pass(pacer, nsecs_to_jiffies(ns));
 }
 
 static u64 pages_seen(const struct vmdedup_tally *tally)
@@ -129,8 +163,7 @@ static u64 report(struct vmdedup_worker *worker, struct vmdedup_tally *pass)
 
 static void scan_region(struct vmdedup_worker *worker,
 			struct vmdedup_region *region,
-			struct vmdedup_pace *pace, struct vmdedup_tally *pass,
-			u64 last_pass)
+			struct pacer *pacer, struct vmdedup_tally *pass)
 {
 	unsigned long addr = region->start;
 	bool more = true;
@@ -142,7 +175,7 @@ static void scan_region(struct vmdedup_worker *worker,
 		if (!more || !scanning())
 			break;
 		more = vmdedup_region_step(worker, &addr);
-		keep_pace(worker, pace, report(worker, pass), last_pass);
+		keep_pace(worker, pacer, report(worker, pass));
 		housekeeping();
 		try_to_freeze();
 	}
@@ -150,34 +183,48 @@ static void scan_region(struct vmdedup_worker *worker,
 	report(worker, pass);
 }
 
-/* One pass over all regions; @last_pass is updated if it is a complete one. */
-static void scan_pass(struct vmdedup_worker *worker, struct vmdedup_pace *pace,
-		      u64 *last_pass)
+/* A pass over all regions was completed. */
+static void pass_done(const struct vmdedup_tally *pass, u64 began)
+{
+	struct vmdedup_news news = {
+		.type = VMDEDUP_EVENT_PASS_FINISHED,
+		.scanned = pass->ev[VMDEDUP_EV_pages_scanned],
+		.merged = pass->ev[VMDEDUP_EV_pages_merged] +
+			  pass->ev[VMDEDUP_EV_pages_zero_merged],
+		.broken = pass->ev[VMDEDUP_EV_cow_breaks],
+		.took_ns = ktime_get_ns() - began,
+	};
+
+	vmdedup_account_event(VMDEDUP_EV_full_scans, 1);
+	trace_vmdedup_pass(pass->ev[VMDEDUP_EV_pages_scanned],
+			   pass->ev[VMDEDUP_EV_pages_merged],
+			   pass->ev[VMDEDUP_EV_pages_zero_merged]);
+	vmdedup_news_send(&news);
+	vmdedup_watch_storms();
+	vmdedup_engine_age(SCAN_KEEP);
+}
+
+static void scan_pass(struct vmdedup_worker *worker, struct pacer *pacer)
 {
 	struct vmdedup_region *region;
 	struct vmdedup_tally pass = {};
-	u64 id = 0;
+	u64 began = ktime_get_ns(), id = 0;
 
 	worker->drain = true;
 	while (scanning() && (region = vmdedup_region_next(id))) {
 		id = region->id;
-		scan_region(worker, region, pace, &pass, *last_pass);
+		scan_region(worker, region, pacer, &pass);
 		vmdedup_region_put(region);
 	}
 	if (!scanning())
 		return;
-	*last_pass = pages_seen(&pass);
-	vmdedup_account_event(VMDEDUP_EV_full_scans, 1);
-	trace_vmdedup_pass(pass.ev[VMDEDUP_EV_pages_scanned],
-			   pass.ev[VMDEDUP_EV_pages_merged],
-			   pass.ev[VMDEDUP_EV_pages_zero_merged]);
-	vmdedup_engine_age(SCAN_KEEP);
+	pacer->last_pass = pages_seen(&pass);
+	pass_done(&pass, began);
 }
 
 static int scanner_main(void *arg)
 {
-	struct vmdedup_pace pace = {};
-	u64 last_pass = 0;
+	struct pacer pacer = { .ran = vmdedup_worker_cpu_time() };
 
 	set_freezable();
 	set_user_nice(current, 5);
@@ -186,7 +233,7 @@ static int scanner_main(void *arg)
 		wait_event_freezable(scanner_wait, kthread_should_stop() ||
 				     anything_to_look_after());
 		if (scanning() && vmdedup_region_count())
-			scan_pass(scanner_worker, &pace, &last_pass);
+			scan_pass(scanner_worker, &pacer);
 		/* With a rate of its own, a pass need not be followed by more. */
 		pause_between_passes(scanning() && vmdedup_region_count() &&
 				     READ_ONCE(vmdedup_tunables.scan_rate) ?

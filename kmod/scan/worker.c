@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/mm.h>
+#include <linux/sched.h>
 
 #include "engine.h"
 #include "worker.h"
@@ -27,6 +28,43 @@ void vmdedup_worker_enter_epoch(struct vmdedup_worker *worker)
 {
 	if (!worker->nr_jobs)
 		worker->epoch = atomic_read_acquire(&vmdedup_engine.epoch);
+}
+
+/**
+ * vmdedup_worker_cpu_time() - how long the calling thread has run
+ *
+ * What the scheduler has booked by now: it does so at each tick, and when the
+ * thread sleeps or is preempted.
+ *
+ * Return: nanoseconds.
+ */
+u64 vmdedup_worker_cpu_time(void)
+{
+	return READ_ONCE(current->se.sum_exec_runtime);
+}
+
+/**
+ * vmdedup_worker_clock() - what the thread did by now is nobody's
+ * @worker: the worker of this thread
+ */
+void vmdedup_worker_clock(struct vmdedup_worker *worker)
+{
+	worker->ran = vmdedup_worker_cpu_time();
+}
+
+/**
+ * vmdedup_worker_charge() - what the thread did since was done for a region
+ * @worker: the worker of this thread
+ * @region: with a reference
+ */
+void vmdedup_worker_charge(struct vmdedup_worker *worker,
+			   struct vmdedup_region *region)
+{
+	u64 now = vmdedup_worker_cpu_time(), ns = now - worker->ran;
+
+	worker->ran = now;
+	worker->tally.ev[VMDEDUP_EV_scan_ns] += ns;
+	vmdedup_ledger_charge(region, VMDEDUP_LEDGER_scan_ns, ns);
 }
 
 /**

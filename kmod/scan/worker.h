@@ -15,6 +15,7 @@
 #define VMDEDUP_SCAN_WORKER_H
 
 #include "../core/runs.h"
+#include "../mm/ledger.h"
 #include "../mm/merge.h"
 #include "../mm/region.h"
 #include "../mm/walk.h"
@@ -34,7 +35,10 @@
  * @drain: may the LRU caches be drained once more?
  * @spare: a candidate allocated in advance
  * @region: the region being scanned; the jobs may be of others, too
- * @domain: its trust domain in this pass
+ * @domain: its trust domain, as of the chunk at hand
+ * @seed: of checksums in that domain
+ * @visit: keeps its ledger
+ * @ran: CPU time of the thread that is accounted for, ns
  * @tally: everything this worker did and has not reported
  * @part: what it did in @region in this pass
  */
@@ -49,6 +53,9 @@ struct vmdedup_worker {
 	struct vmdedup_cand *spare;
 	struct vmdedup_region *region;
 	u64 domain;
+	u64 seed;
+	struct vmdedup_visit visit;
+	u64 ran;
 	struct vmdedup_tally tally;
 	struct vmdedup_tally part;
 };
@@ -56,6 +63,10 @@ struct vmdedup_worker {
 struct vmdedup_worker *vmdedup_worker_alloc(void);
 void vmdedup_worker_enter_epoch(struct vmdedup_worker *worker);
 void vmdedup_worker_free(struct vmdedup_worker *worker);
+u64 vmdedup_worker_cpu_time(void);
+void vmdedup_worker_clock(struct vmdedup_worker *worker);
+void vmdedup_worker_charge(struct vmdedup_worker *worker,
+			   struct vmdedup_region *region);
 
 /* match.c */
 void vmdedup_match(struct vmdedup_worker *worker);

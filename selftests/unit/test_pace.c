@@ -294,6 +294,76 @@ static void rate_automatic(void **state)
 		    VMDEDUP_PACE_MIN_RATE);
 }
 
+/* A thread that runs when it is not asleep: its part of the time. */
+static void cpu_in_the_long_run(void **state)
+{
+	static const unsigned int percent[] = { 1, 7, 50, 99, 100 };
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(percent); i++) {
+		struct vmdedup_pace pace = {};
+		u64 now = 50 * SEC, end = now + 600 * SEC, ran = 0, rng = i;
+		double part;
+
+		while (now < end) {
+			u64 work = rng_below(&rng, 3 * MSEC), ns;
+
+			now += work;
+			ran += work;
+			ns = vmdedup_pace_cpu(&pace, now, work, percent[i]);
+			/* In ticks, short ones not at all, late. */
+			if (ns >= TICK)
+				now += ns / TICK * TICK + rng_below(&rng, TICK);
+		}
+		part = 100.0 * ran / (now - 50 * SEC);
+		if (part > percent[i] * 1.01 || part < percent[i] * 0.9)
+			fail_msg("%.2f of %u %%", part, percent[i]);
+	}
+}
+
+static void cpu_without_limit(void **state)
+{
+	struct vmdedup_pace pace = {};
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 100; i++)
+		assert_int_equal(vmdedup_pace_cpu(&pace, SEC, U64_MAX, 0), 0);
+	/* Nothing is owed when a limit is set, but for the time from then on. */
+	assert_true(vmdedup_pace_cpu(&pace, SEC, SEC / 10, 10) ==
+		    SEC - SEC / 10);
+	/* And what is owed is forgiven without one. */
+	assert_int_equal(vmdedup_pace_cpu(&pace, SEC, 0, 0), 0);
+	assert_int_equal(vmdedup_pace_cpu(&pace, SEC, 0, 10), 0);
+}
+
+static void cpu_extremes(void **state)
+{
+	static const u64 value[] = {
+		0, 1, SEC, 600 * SEC, 6000 * SEC, U64_MAX / 100, U64_MAX / 100 + 1,
+		S64_MAX, U64_MAX,
+	};
+	static const unsigned int percent[] = { 0, 1, 99, 100, 101, UINT32_MAX };
+	unsigned int n, r, p, again;
+
+	(void)state;
+	for (n = 0; n < ARRAY_SIZE(value); n++) {
+		for (r = 0; r < ARRAY_SIZE(value); r++) {
+			for (p = 0; p < ARRAY_SIZE(percent); p++) {
+				struct vmdedup_pace pace = {};
+
+				for (again = 0; again < 3; again++)
+					assert_true(vmdedup_pace_cpu(&pace,
+								     value[n],
+								     value[r],
+								     percent[p])
+						    <= MAX_SLEEP);
+			}
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -310,6 +380,9 @@ int main(void)
 		cmocka_unit_test(sleep_is_monotonic),
 		cmocka_unit_test(rate_by_hand),
 		cmocka_unit_test(rate_automatic),
+		cmocka_unit_test(cpu_in_the_long_run),
+		cmocka_unit_test(cpu_without_limit),
+		cmocka_unit_test(cpu_extremes),
 	};
 
 	return cmocka_run_group_tests_name("pace", tests, NULL, NULL);

@@ -50,13 +50,57 @@ static void add_one_member_at_a_time(void **state)
 	}
 }
 
+#define LEDGER_WORDS	(sizeof(struct vmdedup_ledger) / sizeof(u64))
+
+static void ledger_adds_every_member(void **state)
+{
+	struct vmdedup_ledger sum = {}, part = {}, counters = {};
+	unsigned int i;
+
+	(void)state;
+	assert_int_equal(sizeof(sum) % sizeof(u64), 0);
+	for (i = 0; i < LEDGER_WORDS; i++)
+		((u64 *)&part)[i] = i + 1;
+	vmdedup_ledger_add(&sum, &part);
+	vmdedup_ledger_add(&sum, &part);
+	for (i = 0; i < LEDGER_WORDS; i++)
+		assert_int_equal(((u64 *)&sum)[i], 2 * (i + 1));
+
+	vmdedup_ledger_add_counters(&counters, &part);
+	for (i = 0; i < LEDGER_WORDS; i++) {
+		bool counter = i == VMDEDUP_LEDGER_scanned ||
+			       i == VMDEDUP_LEDGER_merges ||
+			       i == VMDEDUP_LEDGER_cow_breaks ||
+			       i == VMDEDUP_LEDGER_scan_ns;
+
+		assert_int_equal(((u64 *)&counters)[i], counter ? i + 1 : 0);
+	}
+}
+
+/* Each statistic is a counter or a gauge, and none is both. */
+static void kinds_are_complete(void **state)
+{
+	enum {
+#define GAUGE(name, kind, what) VMDEDUP_IF_GAUGE_##kind(GAUGE_##name,)
+		VMDEDUP_STATS(GAUGE)
+#undef GAUGE
+		GAUGE_NR
+	};
+
+	(void)state;
+	assert_int_equal(VMDEDUP_EV_NR + GAUGE_NR, VMDEDUP_STAT_NR);
+	assert_int_equal(VMDEDUP_STAT_NR + VMDEDUP_A_STATS_SKIPPED,
+			 VMDEDUP_A_STATS_MAX);
+	assert_int_equal(VMDEDUP_LEDGER_NR + VMDEDUP_A_LEDGER_SKIPPED,
+			 VMDEDUP_A_LEDGER_MAX);
+}
+
 /* What every place that shows statistics counts on. */
 static void names_are_usable(void **state)
 {
 	static const char * const name[] = {
-#define NAME(name, what) #name,
-		VMDEDUP_EVENTS(NAME)
-		VMDEDUP_GAUGES(NAME)
+#define NAME(name, kind, what) #name,
+		VMDEDUP_STATS(NAME)
 #undef NAME
 #define SKIP_NAME(NAME, name, text) "skip_" #name,
 		VMDEDUP_SKIP_REASONS(SKIP_NAME)
@@ -81,6 +125,8 @@ int main(void)
 		cmocka_unit_test(tally_has_only_counts),
 		cmocka_unit_test(add_adds_every_member),
 		cmocka_unit_test(add_one_member_at_a_time),
+		cmocka_unit_test(ledger_adds_every_member),
+		cmocka_unit_test(kinds_are_complete),
 		cmocka_unit_test(names_are_usable),
 	};
 

@@ -172,7 +172,7 @@ struct vmdedup_unregister {
 
 /* The region with the smallest id above @region_id that the caller may see. */
 #define VMDEDUP_QUERY_NEXT		(1U << 0)
-/* Count the pages now; else the figures of the last pass are returned. */
+/* Count the pages now; else what is known of them since the last pass is told. */
 #define VMDEDUP_QUERY_COUNT		(1U << 1)
 
 /* Region flags: */
@@ -197,8 +197,7 @@ struct vmdedup_unregister {
  * @zero: out: pages mapped to the zero page
  * @unique: out: pages present and neither merged nor zero
  * @saved: out: bytes saved here: for each merged page its part of the saving
- *	(1 - 1/sharers of a page), for each zero page all of it; without
- *	VMDEDUP_QUERY_COUNT, pages merged in the last pass itself do not count
+ *	(1 - 1/sharers of a page), for each zero page all of it
  * @scanned: out: pages looked at since registration
  * @merges: out: pages merged since registration, zero pages included
  * @skipped: out: by enum vmdedup_skip, the pages not merged in the last

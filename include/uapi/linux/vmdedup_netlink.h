@@ -16,6 +16,11 @@
  * in sysfs. All else needs CAP_NET_ADMIN in the initial user namespace, and so
  * does listening to the group "events".
  *
+ * The GAUGEs of ledgers tell what was seen when memory was visited last. At rest,
+ * when neither guests nor vmdedup change anything any more, and a pass is over,
+ * they are exact; while the scanner is stopped, some seconds after somebody has
+ * asked. Their sums over all guests are then the host's.
+ *
  * Dumps are in the order of the ids. Whatever exists from the first message to
  * the last is in it once; what comes or goes meanwhile may be. NLM_F_DUMP_INTR
  * is set if anything did.
@@ -94,7 +99,8 @@ enum vmdedup_attr {
 	X(pages_merged,		COUNTER, "pages mapped to a shared frame") \
 	X(pages_zero_merged,	COUNTER, "pages mapped to the zero page") \
 	X(pages_unmerged,	COUNTER, "merged pages given a private copy on request") \
-	X(cow_breaks,		COUNTER, "merged pages found private again: they were written to") \
+	X(cow_breaks,		COUNTER,				\
+	  "merged pages found private again: they were written to")	\
 	X(huge_split,		COUNTER, "huge pages split to merge in them") \
 	X(huge_kept,		COUNTER, "huge pages met and left whole: too little to save") \
 	X(merge_runs,		COUNTER, "runs of pages unmapped to merge them") \
@@ -106,17 +112,18 @@ enum vmdedup_attr {
 	X(guests,		GAUGE,	 "guests with regions")		\
 	X(regions,		GAUGE,	 "regions registered")		\
 	X(pages_shared,		GAUGE,	 "shared frames in use")	\
-	X(pages_sharing,	GAUGE,	 "mappings of shared frames beyond the first: pages saved") \
+	X(pages_sharing,	GAUGE,					\
+	  "mappings of shared frames beyond the first: pages saved")	\
 	X(pages_unshared,	GAUGE,	 "candidates: pages whose content was seen once") \
 	X(pages_zero,		GAUGE,	 "zero page mappings found or made by the last pass") \
 	X(saved_bytes,		GAUGE,	 "memory saved by pages_sharing and pages_zero") \
-	X(metadata_bytes,	GAUGE,	 "memory used by frames' and candidates' nodes") \
+	X(metadata_bytes,	GAUGE,	 "memory used to remember frames, candidates and chunks") \
 	X(window_max_ns,	GAUGE,	 "longest time that a run was unmapped, nanoseconds")
 
 enum vmdedup_attr_stats {
 	VMDEDUP_A_STATS_UNSPEC,
 	VMDEDUP_A_STATS_PAD,
-	VMDEDUP_A_STATS_SKIPPED,	/* nest: enum vmdedup_skip + 1: u64, counted since loading */
+	VMDEDUP_A_STATS_SKIPPED,	/* nest: enum vmdedup_skip + 1: u64, since loading */
 #define VMDEDUP_A_STATS_ENUM(name, kind, what) VMDEDUP_A_STATS_##name,
 	VMDEDUP_STATS(VMDEDUP_A_STATS_ENUM)
 #undef VMDEDUP_A_STATS_ENUM
@@ -128,7 +135,8 @@ enum vmdedup_attr_stats {
 /*
  * What is kept for each region, and summed up for each guest: X(name, kind,
  * what). All are u64. The COUNTERs of a guest include those of its regions
- * that have gone.
+ * that have gone. Of the reasons why pages were skipped in the last complete
+ * pass, those that are 0 are left out.
  */
 #define VMDEDUP_LEDGER(X)						\
 	X(resident,	GAUGE,	 "pages present, merged and zero ones included") \
@@ -144,7 +152,7 @@ enum vmdedup_attr_stats {
 enum vmdedup_attr_ledger {
 	VMDEDUP_A_LEDGER_UNSPEC,
 	VMDEDUP_A_LEDGER_PAD,
-	VMDEDUP_A_LEDGER_SKIPPED,	/* nest: enum vmdedup_skip + 1: u64, in the last complete pass */
+	VMDEDUP_A_LEDGER_SKIPPED,	/* nest: enum vmdedup_skip + 1: u64, of the last pass */
 #define VMDEDUP_A_LEDGER_ENUM(name, kind, what) VMDEDUP_A_LEDGER_##name,
 	VMDEDUP_LEDGER(VMDEDUP_A_LEDGER_ENUM)
 #undef VMDEDUP_A_LEDGER_ENUM
@@ -160,7 +168,7 @@ enum vmdedup_attr_guest {
 	VMDEDUP_A_GUEST_PID,		/* u32, in the initial namespace; absent if it has gone */
 	VMDEDUP_A_GUEST_COMM,		/* string */
 	VMDEDUP_A_GUEST_UID,		/* u32, real user, in the initial namespace */
-	VMDEDUP_A_GUEST_CGROUP,		/* u64, inode number of its memory cgroup's directory; absent without memcg */
+	VMDEDUP_A_GUEST_CGROUP,		/* u64, inode of its memory cgroup's directory, if any */
 	VMDEDUP_A_GUEST_DOMAIN,		/* u64, trust domain: equal in guests that may share */
 	VMDEDUP_A_GUEST_KVM,		/* u8, 1: owner of a KVM virtual machine */
 	VMDEDUP_A_GUEST_EXCLUDED,	/* u8, 1: not to be discovered */
@@ -181,7 +189,7 @@ enum vmdedup_attr_region {
 	VMDEDUP_A_REGION_START,		/* u64, first address */
 	VMDEDUP_A_REGION_LENGTH,	/* u64, bytes */
 	VMDEDUP_A_REGION_FLAGS,		/* u32, VMDEDUP_REGION_* */
-	VMDEDUP_A_REGION_GPA,		/* u64, guest-physical address of START; only with VMDEDUP_REGION_DISCOVERED */
+	VMDEDUP_A_REGION_GPA,		/* u64, guest-physical; if VMDEDUP_REGION_DISCOVERED */
 	VMDEDUP_A_REGION_SLOT,		/* u32, KVM's memslot; likewise */
 	VMDEDUP_A_REGION_LEDGER,	/* nest: enum vmdedup_attr_ledger */
 
@@ -196,8 +204,10 @@ enum vmdedup_attr_region {
 	X(REGION_REGISTERED,	region_registered, "a region is there") \
 	X(REGION_GONE,		region_gone,	"a region has gone")	\
 	X(PASS_FINISHED,	pass_finished,	"a pass over all regions is complete") \
-	X(COW_STORM,		cow_storm,	"much of what was merged in a guest was written to since the last pass") \
-	X(RESERVE_LOW,		reserve_low,	"free memory might not suffice if guests write to what is merged")
+	X(COW_STORM,		cow_storm,				\
+	  "much of what was merged in a guest was written to since the last pass") \
+	X(RESERVE_LOW,		reserve_low,				\
+	  "free memory might not suffice if guests write to what is merged")
 
 enum vmdedup_event_type {
 #define VMDEDUP_EVENT_TYPE_ENUM(NAME, name, what) VMDEDUP_EVENT_##NAME,
@@ -220,7 +230,7 @@ enum vmdedup_attr_event {
 	VMDEDUP_A_EVENT_START,		/* u64 */
 	VMDEDUP_A_EVENT_LENGTH,		/* u64 */
 	VMDEDUP_A_EVENT_SCANNED,	/* u64, pages: of the pass */
-	VMDEDUP_A_EVENT_MERGED,		/* u64, pages: of the pass, zero pages included; of a storm: what was merged before */
+	VMDEDUP_A_EVENT_MERGED,		/* u64, pages: of the pass; before the storm */
 	VMDEDUP_A_EVENT_BROKEN,		/* u64, pages: of the pass, of the storm */
 	VMDEDUP_A_EVENT_TOOK_NS,	/* u64, the pass from begin to end */
 	VMDEDUP_A_EVENT_AVAILABLE,	/* u64, bytes of memory available */

@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/cgroup.h>
+#include <linux/cred.h>
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
+#include <linux/mmap_lock.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/task.h>
+#include <linux/slab.h>
+#include <linux/xarray.h>
+
+#include "registry.h"
+#include "space.h"
+
+DEFINE_MUTEX(vmdedup_registry_lock); /* of what is below, and in region.c */
+/* Spaces by id. Changed under the registry lock, read under RCU. */
+static DEFINE_XARRAY(spaces);
+/* These under the registry lock: */
+static unsigned long nr_spaces;
+static u64 last_id;
+static enum vmdedup_policy policy = VMDEDUP_POLICY_UID;
+
+/* The policy is in the top byte, so that domains of two are never equal. */
+#define DOMAIN_SHIFT	56
+/* A storm: this many of the pages merged before, and this part of them. */
+#define STORM_PAGES	256
+#define STORM_PART	4
+
+static u64 domain_of(struct vmdedup_space *space)
+{
+	enum vmdedup_policy now = READ_ONCE(policy);
+	u64 who = 0;
+
+	lockdep_assert_held(&space->lock);
+	switch (now) {
+	case VMDEDUP_POLICY_UID:
+		who = __kuid_val(space->uid);
+		break;
+	case VMDEDUP_POLICY_CGROUP:
+		who = space->cgroup;
+		break;
+	case VMDEDUP_POLICY_PROCESS:
+		who = space->id;
+		break;
+	case VMDEDUP_POLICY_HOST:
+	case VMDEDUP_POLICY_NR:
+		break;
+	}
+	return ((u64)now + 1) << DOMAIN_SHIFT |
+	       (who & (BIT_ULL(DOMAIN_SHIFT) - 1));
+}
+
+/* Inode number of a task's memory cgroup's directory, or 0. */
+static u64 cgroup_of(struct task_struct *task)
+{
+	u64 ino = 0;
+#ifdef CONFIG_MEMCG
+	struct mem_cgroup *memcg;
+
+	if (mem_cgroup_disabled())
+		return 0;
+	rcu_read_lock();
+	memcg = mem_cgroup_from_task(task);
+	if (memcg)
+		ino = cgroup_ino(memcg->css.cgroup);
+	rcu_read_unlock();
+#endif
+	return ino;
+}
+
+/* What a space knows of its process; and from that its domain. */
+static void space_learn(struct vmdedup_space *space, struct task_struct *task)
+{
+	char comm[TASK_COMM_LEN];
+	u64 cgroup = 0;
+
+	if (task) {
+		get_task_comm(comm, task);
+		cgroup = cgroup_of(task);
+	}
+	spin_lock(&space->lock);
+	if (task) {
+		memcpy(space->comm, comm, sizeof(comm));
+		space->uid = task_uid(task);
+		space->cgroup = cgroup;
+	}
+	WRITE_ONCE(space->domain, domain_of(space));
+	spin_unlock(&space->lock);
+}
+
+/**
+ * vmdedup_space_refresh() - see whose an address space is now
+ * @space: the space
+ *
+ * A process can change its user, dropping privileges for one, or be moved to
+ * another cgroup: from then on it belongs to another trust domain. What it
+ * shares already it goes on sharing; nobody compares it with the old domain any
+ * more.
+ */
+void vmdedup_space_refresh(struct vmdedup_space *space)
+{
+	struct task_struct *task = get_pid_task(space->pid, PIDTYPE_TGID);
+	bool same = task && READ_ONCE(task->mm) == space->mm;
+
+	space_learn(space, same ? task : NULL);
+	if (task)
+		put_task_struct(task);
+}
+
+static void space_free(struct kref *ref)
+{
+	struct vmdedup_space *space = container_of(ref, struct vmdedup_space, ref);
+
+	mmdrop(space->mm);
+	put_pid(space->pid);
+	kfree_rcu(space, rcu);
+}
+
+/**
+ * vmdedup_space_put() - drop a reference
+ * @space: the space
+ */
+void vmdedup_space_put(struct vmdedup_space *space)
+{
+	kref_put(&space->ref, space_free);
+}
+
+/*
+ * The registry's regions hold the reference that keeps a space in the xarray;
+ * a space whose last region has gone is unlinked at once.
+ */
+struct vmdedup_space *vmdedup_space_find(struct mm_struct *mm)
+{
+	struct vmdedup_space *space;
+	unsigned long id;
+
+	lockdep_assert_held(&vmdedup_registry_lock);
+	xa_for_each(&spaces, id, space)
+		if (space->mm == mm)
+			return space;
+	return NULL;
+}
+
+/* A new one, linked in, with a reference; or NULL. */
+struct vmdedup_space *vmdedup_space_make(const struct vmdedup_register_args *args)
+{
+	struct vmdedup_space *space = kzalloc(sizeof(*space), GFP_KERNEL);
+
+	lockdep_assert_held(&vmdedup_registry_lock);
+	if (!space)
+		return NULL;
+	kref_init(&space->ref);
+	INIT_LIST_HEAD(&space->regions);
+	mutex_init(&space->split_lock);
+	spin_lock_init(&space->lock);
+	space->id = last_id + 1;
+	space->mm = args->mm;
+	space->pid = args->pid;
+	space->uid = args->uid;
+	mmgrab(space->mm);
+	get_pid(space->pid);
+	vmdedup_space_refresh(space);
+	/* From here on others can find it. */
+	if (xa_err(xa_store(&spaces, space->id, space, GFP_KERNEL))) {
+		vmdedup_space_put(space);
+		return NULL;
+	}
+	last_id++;
+	WRITE_ONCE(nr_spaces, nr_spaces + 1);
+	return space;
+}
+
+void vmdedup_space_unlink_if_empty(struct vmdedup_space *space)
+{
+	lockdep_assert_held(&vmdedup_registry_lock);
+	if (!list_empty(&space->regions))
+		return;
+	xa_erase(&spaces, space->id);
+	WRITE_ONCE(nr_spaces, nr_spaces - 1);
+}
+
+/**
+ * vmdedup_space_get() - find a space
+ * @id: its id
+ *
+ * Return: the space with a reference, or NULL.
+ */
+struct vmdedup_space *vmdedup_space_get(u64 id)
+{
+	struct vmdedup_space *space;
+
+	rcu_read_lock();
+	space = xa_load(&spaces, id);
+	if (space && !kref_get_unless_zero(&space->ref))
+		space = NULL;
+	rcu_read_unlock();
+	return space;
+}
+
+/**
+ * vmdedup_space_next() - find the space after an id
+ * @id: any id; 0 finds the first
+ *
+ * Return: the space with the smallest id above, with a reference, or NULL.
+ */
+struct vmdedup_space *vmdedup_space_next(u64 id)
+{
+	struct vmdedup_space *space;
+	unsigned long index = id;
+
+	rcu_read_lock();
+	do {
+		space = xa_find_after(&spaces, &index, ULONG_MAX, XA_PRESENT);
+	} while (space && !kref_get_unless_zero(&space->ref));
+	rcu_read_unlock();
+	return space;
+}
+
+/**
+ * vmdedup_space_get_by_pid() - find a process' space
+ * @pid: of the process (thread group)
+ *
+ * Return: the space with a reference, or NULL.
+ */
+struct vmdedup_space *vmdedup_space_get_by_pid(struct pid *pid)
+{
+	struct vmdedup_space *space;
+	u64 id = 0;
+
+	while ((space = vmdedup_space_next(id))) {
+		if (space->pid == pid)
+			return space;
+		id = space->id;
+		vmdedup_space_put(space);
+	}
+	return NULL;
+}
+
+/**
+ * vmdedup_space_count() - how many spaces there are
+ */
+unsigned long vmdedup_space_count(void)
+{
+	return READ_ONCE(nr_spaces);
+}
+
+/**
+ * vmdedup_space_pid() - number of a space's process
+ * @space: the space
+ *
+ * Return: its number in the initial namespace; 0 if it has gone, since the
+ * number may be somebody else's then.
+ */
+pid_t vmdedup_space_pid(struct vmdedup_space *space)
+{
+	pid_t nr = 0;
+
+	rcu_read_lock();
+	if (pid_task(space->pid, PIDTYPE_TGID))
+		nr = pid_nr(space->pid);
+	rcu_read_unlock();
+	return nr;
+}
+
+/**
+ * vmdedup_space_sum() - add up a space's regions
+ * @space: the space
+ * @sum: out
+ *
+ * May sleep.
+ */
+void vmdedup_space_sum(struct vmdedup_space *space,
+		       struct vmdedup_space_sum *sum)
+{
+	struct vmdedup_region *region;
+
+	memset(sum, 0, sizeof(*sum));
+	/* Keeps counters from moving from a region to @gone meanwhile. */
+	mutex_lock(&vmdedup_registry_lock);
+	list_for_each_entry(region, &space->regions, node) {
+		sum->regions++;
+		sum->bytes += region->end - region->start;
+		spin_lock(&region->lock);
+		vmdedup_ledger_add(&sum->ledger, &region->ledger);
+		spin_unlock(&region->lock);
+	}
+	spin_lock(&space->lock);
+	vmdedup_ledger_add_counters(&sum->ledger, &space->gone);
+	spin_unlock(&space->lock);
+	mutex_unlock(&vmdedup_registry_lock);
+}
+
+/**
+ * vmdedup_space_storm() - was much of what was merged written to?
+ * @space: the space
+ * @merged: out: pages that were merged when this was asked last, by us
+ * @broken: out: pages of them found private since
+ *
+ * Begins to count anew. May sleep.
+ *
+ * Return: true if these were STORM_PAGES and one in STORM_PART.
+ */
+bool vmdedup_space_storm(struct vmdedup_space *space, u64 *merged, u64 *broken)
+{
+	struct vmdedup_region *region;
+	u64 now = 0;
+
+	mutex_lock(&vmdedup_registry_lock);
+	list_for_each_entry(region, &space->regions, node) {
+		spin_lock(&region->lock);
+		now += region->ledger.value[VMDEDUP_LEDGER_merged] +
+		       region->zero_made;
+		spin_unlock(&region->lock);
+	}
+	mutex_unlock(&vmdedup_registry_lock);
+
+	spin_lock(&space->lock);
+	*merged = space->merged;
+	*broken = space->broken;
+	space->merged = now;
+	space->broken = 0;
+	spin_unlock(&space->lock);
+	return *broken >= STORM_PAGES && *broken >= *merged / STORM_PART;
+}
+
+/**
+ * vmdedup_space_policy() - who may share with whom
+ */
+enum vmdedup_policy vmdedup_space_policy(void)
+{
+	return READ_ONCE(policy);
+}
+
+/**
+ * vmdedup_space_set_policy() - change who may share with whom
+ * @new: the policy
+ *
+ * When it returns every space is in its new domain. What was found, or begun,
+ * in the old ones is not waited for. May sleep.
+ */
+void vmdedup_space_set_policy(enum vmdedup_policy new)
+{
+	struct vmdedup_space *space;
+	u64 id = 0;
+
+	/* A space is made before, and found below; or after. */
+	mutex_lock(&vmdedup_registry_lock);
+	WRITE_ONCE(policy, new);
+	mutex_unlock(&vmdedup_registry_lock);
+	while ((space = vmdedup_space_next(id))) {
+		id = space->id;
+		vmdedup_space_refresh(space);
+		vmdedup_space_put(space);
+		cond_resched();
+	}
+}
+
+/* How often a lock that is not worth waiting for is tried, a tick apart. */
+#define LOCK_TRIES	10
+
+/**
+ * vmdedup_mm_lock() - take an mmap_lock for reading
+ * @mm: whose
+ * @patient: wait for it until a fatal signal arrives; else for a few ticks
+ *
+ * The scanner does not wait for long: one process whose lock is stuck must not
+ * stop it for all others. May sleep.
+ *
+ * Return: true if the lock is held.
+ */
+bool vmdedup_mm_lock(struct mm_struct *mm, bool patient)
+{
+	unsigned int i;
+
+	if (patient)
+		return !mmap_read_lock_killable(mm);
+	for (i = 0; i < LOCK_TRIES; i++) {
+		if (mmap_read_trylock(mm))
+			return true;
+		schedule_timeout_uninterruptible(1);
+	}
+	return false;
+}

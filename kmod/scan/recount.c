@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Recounts: visits that only look.
+ *
+ * While the scanner runs, each pass brings the ledger up to date. When it is
+ * stopped, a recount does, after something was merged or undone and whenever
+ * somebody has asked for the ledger since the last one. So it is right at rest,
+ * for whoever asks twice; and costs nothing where nobody asks.
+ *
+ * A page's part of the saving depends on how many others share it by now: that
+ * is why a recount follows what was merged last.
+ */
+#include <linux/ktime.h>
+#include <linux/mm.h>
+#include <linux/mmap_lock.h>
+#include <linux/sched/signal.h>
+
+#include "../mm/ledger.h"
+#include "engine.h"
+#include "recount.h"
+
+/* Recounts take no more than this part of the time. */
+#define RECOUNT_SHARE	20
+
+static bool wanted;
+/* Of the scanner's thread: */
+static u64 ended, took;
+
+/**
+ * vmdedup_recount_want() - the ledger is out of date, or somebody reads it
+ *
+ * Any context.
+ */
+void vmdedup_recount_want(void)
+{
+	if (!READ_ONCE(wanted))
+		WRITE_ONCE(wanted, true);
+}
+
+/**
+ * vmdedup_recount_region() - bring the ledger of a region up to date
+ * @region: with a reference
+ * @patient: wait for its locks, until a fatal signal arrives
+ * @go_on: asked for each chunk, or NULL
+ *
+ * May sleep.
+ *
+ * Return: true if all of it was looked at.
+ */
+bool vmdedup_recount_region(struct vmdedup_region *region, bool patient,
+			    bool (*go_on)(void))
+{
+	struct mm_struct *mm = region->space->mm;
+	unsigned long addr = region->start;
+	struct vmdedup_visit visit;
+	u64 broken = 0;
+
+	vmdedup_visit_begin(&visit, region);
+	while (addr < region->end) {
+		struct vmdedup_seen seen;
+
+		if ((go_on && !go_on()) || fatal_signal_pending(current) ||
+		    !vmdedup_region_enter(region))
+			break;
+		if (!vmdedup_mm_lock(mm, patient)) {
+			vmdedup_region_leave(region);
+			break;
+		}
+		vmdedup_visit_look(&visit);
+		addr = vmdedup_count_chunk(mm, addr, region->end, &seen);
+		mmap_read_unlock(mm);
+		vmdedup_region_leave(region);
+		broken += vmdedup_visit_step(&visit, addr, &seen);
+		cond_resched();
+	}
+	broken += vmdedup_visit_end(&visit, addr >= region->end);
+	vmdedup_account_event(VMDEDUP_EV_cow_breaks, broken);
+	return addr >= region->end;
+}
+
+/**
+ * vmdedup_recount_if_due() - recount all regions, if there is need and time
+ * @go_on: asked for each chunk: false ends the recount
+ *
+ * For the scanner's thread only. May sleep.
+ */
+void vmdedup_recount_if_due(bool (*go_on)(void))
+{
+	struct vmdedup_region *region;
+	u64 began = ktime_get_ns(), id = 0;
+	bool all = true;
+
+	if (!READ_ONCE(wanted) || !go_on() ||
+	    began - ended < took * RECOUNT_SHARE)
+		return;
+	/* Before anything is looked at: what happens meanwhile counts anew. */
+	xchg(&wanted, false);
+	while (go_on() && (region = vmdedup_region_next(id))) {
+		id = region->id;
+		all &= vmdedup_recount_region(region, false, go_on);
+		vmdedup_region_put(region);
+		cond_resched();
+	}
+	if (!all || !go_on())
+		vmdedup_recount_want();
+	ended = ktime_get_ns();
+	took = ended - began;
+}
