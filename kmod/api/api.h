@@ -8,4 +8,8 @@
 extern const struct file_operations vmdedup_fops;
 extern const struct attribute_group *vmdedup_attr_groups[];
 
+int vmdedup_netlink_init(void);
+void vmdedup_netlink_exit(void);
+void vmdedup_netlink_tuned(void);
+
 #endif /* VMDEDUP_API_H */

@@ -28,9 +28,12 @@ static int __init vmdedup_init(void)
 	err = vmdedup_engine_init();
 	if (err)
 		return err;
-	err = vmdedup_scanner_start();
+	err = vmdedup_netlink_init();
 	if (err)
 		goto exit_engine;
+	err = vmdedup_scanner_start();
+	if (err)
+		goto exit_netlink;
 	err = misc_register(&vmdedup_device);
 	if (err)
 		goto stop_scanner;
@@ -38,6 +41,8 @@ static int __init vmdedup_init(void)
 
 stop_scanner:
 	vmdedup_scanner_stop();
+exit_netlink:
+	vmdedup_netlink_exit();
 exit_engine:
 	vmdedup_engine_exit();
 	return err;
@@ -48,6 +53,7 @@ static void __exit vmdedup_exit(void)
 	misc_deregister(&vmdedup_device);
 	vmdedup_scanner_stop();
 	vmdedup_region_remove_all();
+	vmdedup_netlink_exit();
 	vmdedup_exclude_exit();
 	vmdedup_engine_exit();
 	/* kfree_rcu() of regions calls nothing of ours: no rcu_barrier(). */

@@ -67,6 +67,7 @@ static ssize_t tunable_store(const char *buf, size_t count, unsigned int *value,
 		WRITE_ONCE(*value, new);
 	mutex_unlock(&tunable_lock);
 	vmdedup_scanner_tuned();
+	vmdedup_netlink_tuned();
 	return err ?: count;
 }
 

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The generic netlink family. The contract, and every error, is in the UAPI
+ * header; Documentation/netlink/specs/vmdedup.yaml tells the same to tools.
+ */
+#include <linux/module.h>
+#include <linux/pid.h>
+#include <linux/pid_namespace.h>
+#include <linux/rcupdate.h>
+
+#include "../compat/netlink.h"
+#include "../scan/engine.h"
+#include "api.h"
+#include "netlink.h"
+
+/**
+ * vmdedup_netlink_pid() - find a process
+ * @nr: its number in the initial namespace
+ *
+ * Return: its struct pid with a reference, or NULL.
+ */
+struct pid *vmdedup_netlink_pid(u32 nr)
+{
+	struct pid *pid;
+
+	rcu_read_lock();
+	pid = find_pid_ns(nr, &init_pid_ns);
+	if (pid && pid_task(pid, PIDTYPE_TGID))
+		get_pid(pid);
+	else
+		pid = NULL;
+	rcu_read_unlock();
+	return pid;
+}
+
+/**
+ * vmdedup_netlink_put_skipped() - put a nest of pages not merged, by reason
+ * @skb: the message
+ * @attr: the nest's type
+ * @skipped: pages by enum vmdedup_skip
+ * @all: those that are 0, too
+ *
+ * Return: 0 or -EMSGSIZE.
+ */
+int vmdedup_netlink_put_skipped(struct sk_buff *skb, int attr,
+				const u64 *skipped, bool all)
+{
+	struct nlattr *nest = nla_nest_start(skb, attr);
+	unsigned int i;
+
+	if (!nest)
+		return -EMSGSIZE;
+	/* Reason 0 is type 1, for 0 is what pads here. */
+	for (i = 0; i < VMDEDUP_SKIP_NR; i++)
+		if ((all || skipped[i]) &&
+		    nla_put_u64_64bit(skb, i + 1, skipped[i], 0))
+			return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+/**
+ * vmdedup_netlink_put_ledger() - put a nest with a ledger
+ * @skb: the message
+ * @attr: the nest's type
+ * @ledger: the ledger
+ *
+ * Return: 0 or -EMSGSIZE.
+ */
+int vmdedup_netlink_put_ledger(struct sk_buff *skb, int attr,
+			       const struct vmdedup_ledger *ledger)
+{
+	struct nlattr *nest = nla_nest_start(skb, attr);
+	unsigned int i;
+
+	BUILD_BUG_ON(VMDEDUP_A_LEDGER_SKIPPED + VMDEDUP_LEDGER_NR !=
+		     VMDEDUP_A_LEDGER_MAX);
+	if (!nest)
+		return -EMSGSIZE;
+	for (i = 0; i < VMDEDUP_LEDGER_NR; i++)
+		if (nla_put_u64_64bit(skb, VMDEDUP_A_LEDGER_SKIPPED + 1 + i,
+				      ledger->value[i], VMDEDUP_A_LEDGER_PAD))
+			return -EMSGSIZE;
+	if (vmdedup_netlink_put_skipped(skb, VMDEDUP_A_LEDGER_SKIPPED,
+					ledger->skipped, false))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+static int put_stats(struct sk_buff *skb, const struct vmdedup_stats *stats)
+{
+	struct nlattr *nest = nla_nest_start(skb, VMDEDUP_A_STATS);
+	unsigned int i;
+
+	BUILD_BUG_ON(VMDEDUP_A_STATS_SKIPPED + VMDEDUP_STAT_NR !=
+		     VMDEDUP_A_STATS_MAX);
+	if (!nest)
+		return -EMSGSIZE;
+	for (i = 0; i < VMDEDUP_STAT_NR; i++)
+		if (nla_put_u64_64bit(skb, VMDEDUP_A_STATS_SKIPPED + 1 + i,
+				      stats->value[i], VMDEDUP_A_STATS_PAD))
+			return -EMSGSIZE;
+	if (vmdedup_netlink_put_skipped(skb, VMDEDUP_A_STATS_SKIPPED,
+					stats->skipped, true))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+/**
+ * vmdedup_netlink_stats() - a message with the host's statistics
+ * @portid: of who asked, or 0
+ * @seq: of the request, or 0
+ *
+ * May sleep.
+ *
+ * Return: the message, or NULL without memory.
+ */
+struct sk_buff *vmdedup_netlink_stats(u32 portid, u32 seq)
+{
+	struct vmdedup_stats stats;
+	struct sk_buff *skb;
+	void *hdr;
+
+	skb = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
+	if (!skb)
+		return NULL;
+	vmdedup_account_read(&stats);
+	hdr = genlmsg_put(skb, portid, seq, &vmdedup_family, 0,
+			  VMDEDUP_CMD_GET_STATS);
+	if (!hdr || put_stats(skb, &stats)) {
+		nlmsg_free(skb);
+		return NULL;
+	}
+	genlmsg_end(skb, hdr);
+	return skb;
+}
+
+static int get_stats(struct sk_buff *skb, struct genl_info *info)
+{
+	struct sk_buff *reply;
+
+	reply = vmdedup_netlink_stats(info->snd_portid, info->snd_seq);
+	return reply ? genlmsg_reply(reply, info) : -ENOMEM;
+}
+
+static const struct nla_policy no_attrs[VMDEDUP_A_MAX + 1];
+
+static const struct genl_ops ops[] = {
+	{
+		.cmd = VMDEDUP_CMD_GET_STATS,
+		.policy = no_attrs,
+		.maxattr = VMDEDUP_A_MAX,
+		.doit = get_stats,
+	},
+	{
+		.cmd = VMDEDUP_CMD_GET_GUEST,
+		.flags = GENL_ADMIN_PERM,
+		.policy = vmdedup_get_guest_policy,
+		.maxattr = VMDEDUP_A_MAX,
+		.doit = vmdedup_netlink_get_guest,
+		.start = vmdedup_netlink_start_guests,
+		.dumpit = vmdedup_netlink_dump_guests,
+	},
+	{
+		.cmd = VMDEDUP_CMD_GET_REGION,
+		.flags = GENL_ADMIN_PERM,
+		.policy = vmdedup_get_region_policy,
+		.maxattr = VMDEDUP_A_MAX,
+		.doit = vmdedup_netlink_get_region,
+		.start = vmdedup_netlink_start_regions,
+		.dumpit = vmdedup_netlink_dump_regions,
+	},
+	{
+		.cmd = VMDEDUP_CMD_SET_GUEST,
+		.flags = GENL_ADMIN_PERM,
+		.policy = vmdedup_set_guest_policy,
+		.maxattr = VMDEDUP_A_MAX,
+		.doit = vmdedup_netlink_set_guest,
+	},
+};
+
+static const struct genl_multicast_group groups[] = {
+	[VMDEDUP_GROUP_STATS] = { .name = VMDEDUP_MCGRP_STATS },
+	[VMDEDUP_GROUP_EVENTS] = {
+		.name = VMDEDUP_MCGRP_EVENTS,
+		.flags = VMDEDUP_MCAST_CAP_NET_ADMIN,
+	},
+};
+
+struct genl_family vmdedup_family __ro_after_init = {
+	.name = VMDEDUP_GENL_NAME,
+	.version = VMDEDUP_GENL_VERSION,
+	.module = THIS_MODULE,
+	.maxattr = VMDEDUP_A_MAX,
+	.parallel_ops = true,
+	.ops = ops,
+	.n_ops = ARRAY_SIZE(ops),
+	.mcgrps = groups,
+	.n_mcgrps = ARRAY_SIZE(groups),
+};
+
+/**
+ * vmdedup_netlink_init() - register the family
+ * Return: 0 or -errno.
+ */
+int __init vmdedup_netlink_init(void)
+{
+	int err;
+
+	err = genl_register_family(&vmdedup_family);
+	if (err)
+		return err;
+	err = vmdedup_netlink_cast_init();
+	if (err)
+		genl_unregister_family(&vmdedup_family);
+	return err;
+}
+
+/**
+ * vmdedup_netlink_exit() - undo vmdedup_netlink_init()
+ *
+ * Nothing happens any more that there would be news of.
+ */
+void vmdedup_netlink_exit(void)
+{
+	vmdedup_netlink_cast_exit();
+	genl_unregister_family(&vmdedup_family);
+}
+
+MODULE_ALIAS_GENL_FAMILY(VMDEDUP_GENL_NAME);
