@@ -96,6 +96,15 @@ abi()
 	return $missing
 }
 
+# The netlink interface is what its spec says, and that a spec.
+netlink_spec()
+{
+	local src
+
+	src=$(selftests/lab/kernel.sh source 6.12 2> /dev/null) || return 1
+	selftests/netlink-spec.py "$src/Documentation/netlink/genetlink-legacy.yaml"
+}
+
 tap 'checkpatch --strict' checkpatch
 for version in 6.1 6.12; do
 	tap "sparse, $version" sparse "$version"
@@ -105,5 +114,6 @@ tap 'mandoc -Tlint' manuals
 tap 'layers include downwards only' layers
 tap 'no kernel version tests' versions
 tap 'sysfs files are documented' abi
+tap 'netlink spec, header and code agree' netlink_spec
 echo "1..$count"
 [ "$failed" -eq 0 ]

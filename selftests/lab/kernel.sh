@@ -24,6 +24,7 @@ build=${BUILD:-$root/build}
 # The parts of the kernel source that we use.
 source_files=(
 	.clang-format
+	Documentation/netlink/genetlink-legacy.yaml
 	include/linux/xxhash.h
 	lib/xxhash.c
 	scripts/checkpatch.pl

@@ -40,9 +40,12 @@ demo=(
 check=(
 	dkms
 	libcmocka-dev
+	libnl-genl-3-dev
 	liburing-dev
 	mandoc
 	perl
+	python3-jsonschema
+	python3-yaml
 	shellcheck
 	sparse
 )
