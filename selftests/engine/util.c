@@ -20,12 +20,16 @@ static const struct {
 	{ "scan_rate", 0 },
 	{ "huge_split_pages", 128 },
 	{ "merge_run_pages", 64 },
+	{ "cpu_limit", 0 },
+	{ "stats_interval_ms", 1000 },
+	{ "discover", 1 },
 };
 
 static void tunables_reset(void)
 {
 	for (size_t i = 0; i < sizeof(tunables) / sizeof(*tunables); i++)
 		vd_set(tunables[i].name, tunables[i].value);
+	vd_set_text("domain_policy", "uid");
 }
 
 int vd_open(void)
