@@ -174,6 +174,28 @@ static int run_request(struct cli *cli, struct request *request, int argc, char 
 	return status;
 }
 
+static int take_option(void *data, int c)
+{
+	struct request *request = data;
+	uint64_t number;
+
+	switch (c) {
+	case OPT_ALL:
+		request->all = true;
+		break;
+	case OPT_PID:
+		if (!parse_pid(optarg, &request->pid))
+			return cli_usage(&command_merge, "'%s' is not a process id", optarg);
+		break;
+	case OPT_ROUNDS:
+		if (!parse_number(optarg, UINT32_MAX, &number) || !number)
+			return cli_usage(&command_merge, "'%s' is not a number of rounds", optarg);
+		request->rounds = number;
+		break;
+	}
+	return CLI_CONTINUE;
+}
+
 static int run(struct cli *cli, int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -183,31 +205,11 @@ static int run(struct cli *cli, int argc, char **argv)
 		CLI_LONG_OPTIONS
 	};
 	struct request request = { 0 };
-	uint64_t number;
-	int c, status;
+	int status;
 
-	while ((c = getopt_long(argc, argv, CLI_SHORT_OPTIONS, options, NULL)) != -1) {
-		switch (c) {
-		case OPT_ALL:
-			request.all = true;
-			break;
-		case OPT_PID:
-			if (!parse_pid(optarg, &request.pid))
-				return cli_usage(&command_merge, "'%s' is not a process id",
-						 optarg);
-			break;
-		case OPT_ROUNDS:
-			if (!parse_number(optarg, UINT32_MAX, &number) || !number)
-				return cli_usage(&command_merge, "'%s' is not a number of rounds",
-						 optarg);
-			request.rounds = number;
-			break;
-		default:
-			status = cli_common_option(cli, &command_merge, c);
-			if (status != CLI_CONTINUE)
-				return status;
-		}
-	}
+	status = cli_options(cli, &command_merge, argc, argv, options, take_option, &request);
+	if (status != CLI_CONTINUE)
+		return status;
 	return run_request(cli, &request, argc - optind, argv + optind);
 }
 
