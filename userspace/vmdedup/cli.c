@@ -12,7 +12,7 @@ static const struct command *const commands[] = {
 	&command_merge,
 	&command_status,
 	&command_estimate,
-	//TUNE
+	&command_tune,
 };
 
 #define NR_COMMANDS	(sizeof(commands) / sizeof(commands[0]))
