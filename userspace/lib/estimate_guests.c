@@ -54,19 +54,37 @@ static int add_if_guest(struct vmdedup_estimate *est, int proc, const char *pid,
 	return ret;
 }
 
+static int is_process(const struct dirent *entry)
+{
+	return isdigit((unsigned char)entry->d_name[0]);
+}
+
+static int by_pid(const struct dirent **a, const struct dirent **b)
+{
+	return atoi((*a)->d_name) - atoi((*b)->d_name);
+}
+
 int vmdedup_estimate_add_guests(struct vmdedup_estimate *est, size_t *denied)
 {
-	struct dirent *entry;
-	int err = 0;
-	DIR *dir = opendir(est->options.proc_dir);
+	struct dirent **entries;
+	int i, nr, proc, err = 0;
 
 	*denied = 0;
-	if (!dir)
+	proc = open(est->options.proc_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (proc < 0)
 		return -errno;
-	while (!err && (entry = readdir(dir))) {
-		if (isdigit((unsigned char)entry->d_name[0]))
-			err = add_if_guest(est, dirfd(dir), entry->d_name, denied);
+	nr = scandirat(proc, ".", &entries, is_process, by_pid);
+	if (nr < 0) {
+		err = -errno;
+		close(proc);
+		return err;
 	}
-	closedir(dir);
+	for (i = 0; i < nr; i++) {
+		if (!err)
+			err = add_if_guest(est, proc, entries[i]->d_name, denied);
+		free(entries[i]);
+	}
+	free(entries);
+	close(proc);
 	return err;
 }

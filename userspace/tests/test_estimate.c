@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include <json-c/json.h>
 
 #include "estimate_private.h"
 #include "harness.h"
@@ -476,6 +479,101 @@ static void test_smaps_bad(void **state)
 	est_smaps_free(&list);
 }
 
+#define START	0x10000UL
+#define NR	16
+
+/* Files in the places of pagemap and mem: page i holds @contents[i]. */
+static void memory(struct bench *bench, int pid, const char *contents)
+{
+	uint64_t entries[START / EST_PAGE + NR] = { 0 };
+	static unsigned char mem[START + NR * EST_PAGE];
+	char path[128];
+	FILE *file;
+	size_t i;
+
+	memset(mem, 0, sizeof(mem));
+	for (i = 0; contents[i]; i++) {
+		if (contents[i] == 's')
+			entries[START / EST_PAGE + i] = 1ULL << 62;
+		else if (contents[i] != '-')
+			entries[START / EST_PAGE + i] = 1ULL << 63 | 1ULL << 56;
+		if (contents[i] != '0')
+			fill(mem + START + i * EST_PAGE, contents[i]);
+	}
+	snprintf(path, sizeof(path), "%s/%d/mem", bench->proc_dir, pid);
+	file = fopen(path, "w");
+	assert_int_equal(fwrite(mem, 1, sizeof(mem), file), sizeof(mem));
+	fclose(file);
+	snprintf(path, sizeof(path), "%s/%d/pagemap", bench->proc_dir, pid);
+	file = fopen(path, "w");
+	assert_int_equal(fwrite(entries, 1, sizeof(entries), file), sizeof(entries));
+	fclose(file);
+}
+
+static void guests(struct bench *bench)
+{
+	char path[128];
+
+	process(bench, 10, 1000, "0::/a\n");
+	process(bench, 11, 1001, "0::/b\n");
+	process(bench, 12, 1001, "0::/b\n");
+	bench_write(bench, "proc/10/comm", "qemu-system-x86\n");
+	memory(bench, 10, "0000aabbcdefgs--");
+	memory(bench, 11, "00aabcdehijk----");
+	memory(bench, 12, "aaaaaa----------");
+	/* Two of them are guests, by their files. */
+	bench_write(bench, "proc/10/fd/0", "");
+	bench_write(bench, "proc/11/fd/0", "");
+	bench_write(bench, "proc/12/fd/0", "");
+	snprintf(path, sizeof(path), "%s/10/fd/9", bench->proc_dir);
+	assert_int_equal(symlink("anon_inode:kvm-vm", path), 0);
+	snprintf(path, sizeof(path), "%s/11/fd/9", bench->proc_dir);
+	assert_int_equal(symlink("anon_inode:kvm-vm", path), 0);
+	snprintf(path, sizeof(path), "%s/12/fd/9", bench->proc_dir);
+	assert_int_equal(symlink("anon_inode:kvm-vcpu:0", path), 0);
+}
+
+static void test_command(void **state)
+{
+	struct bench *bench = *state;
+	struct json_object *object;
+
+	bench_write(bench, "proc/1/comm", "init\n");
+	run_golden(bench, "estimate", "estimate-none");
+	run(bench, "--json estimate");
+	assert_int_equal(bench->status, CLI_REFUSED);
+	assert_contains(bench->out, "\"guests\":[]");
+	guests(bench);
+	run_golden(bench, "estimate", "estimate");
+	run_golden(bench, "estimate --policy host 10 11 12 10", "estimate-host");
+	run(bench, "estimate --pretty 11 --rate 100000 --seed 5 --memory 1M --all-memory");
+	assert_int_equal(bench->status, CLI_OK);
+	object = json_tokener_parse(bench->out);
+	assert_non_null(object);
+	json_object_put(object);
+	assert_contains(bench->out, "\"all_memory\": true");
+	run_golden(bench, "estimate 99", "estimate-no-process");
+}
+
+static void test_command_wrong(void **state)
+{
+	static const char *const wrong[] = {
+		"estimate x", "estimate 0", "estimate --policy guest", "estimate --rate 0",
+		"estimate --rate x", "estimate --memory 1K", "estimate --seed 0",
+		"estimate --split-pages 513", "estimate --split-pages 0", "estimate --bogus",
+	};
+	struct bench *bench = *state;
+	size_t i;
+
+	guests(bench);
+	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
+		run(bench, wrong[i]);
+		assert_int_equal(bench->status, CLI_USAGE);
+		assert_string_equal(bench->out, "");
+		assert_contains(bench->err, "usage: vmdedup estimate");
+	}
+}
+
 #define BENCH_TEST(test) cmocka_unit_test_setup_teardown(test, bench_setup, bench_teardown)
 
 int main(void)
@@ -491,6 +589,8 @@ int main(void)
 		BENCH_TEST(test_no_room),
 		BENCH_TEST(test_smaps),
 		BENCH_TEST(test_smaps_bad),
+		BENCH_TEST(test_command),
+		BENCH_TEST(test_command_wrong),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
