@@ -226,6 +226,7 @@ static void add_huge(struct counter *counter, const struct est_entry *entries, s
 {
 	struct est_huge *huge;
 	unsigned int policy;
+	uint32_t domain;
 	size_t i;
 
 	for (i = 0; i < nr; i++) {
@@ -234,8 +235,8 @@ static void add_huge(struct counter *counter, const struct est_entry *entries, s
 			continue;
 		huge->sampled += entries[i].count;
 		for (policy = 0; policy < NR_POLICIES; policy++) {
-			if (counter->frames[policy].count[domain_of(counter, &entries[i],
-								    policy)] > 1)
+			domain = domain_of(counter, &entries[i], policy);
+			if (counter->frames[policy].count[domain] > 1)
 				huge->useful[policy] += entries[i].count;
 		}
 	}

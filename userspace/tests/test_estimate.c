@@ -432,8 +432,8 @@ static void test_smaps(void **state)
 		  VMDEDUP_SKIP_NONE },
 		{ "1000-2000 rw-p 0 00:00 0     [heap]\n", "VmFlags: rd wr\n", VMDEDUP_SKIP_NONE },
 		{ "1000-2000 rw-p 0 00:00 0     [anon:/x]", "VmFlags:\n", VMDEDUP_SKIP_NONE },
-		{ "ffffffffff600000-ffffffffff601000 --xp 0 0 0 [vsyscall]\n", "VmFlags: ex\n",
-		  VMDEDUP_SKIP_SPECIAL },
+		{ "ffffffffff600000-ffffffffff601000 --xp 0 0 0 [vsyscall]\n",
+		  "VmFlags: ex\n", VMDEDUP_SKIP_SPECIAL },
 	};
 	struct est_mappings list;
 	size_t i;

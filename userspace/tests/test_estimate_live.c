@@ -296,6 +296,10 @@ static void unprivileged(void)
 	assert_int_equal(vmdedup_estimate_new(&est, NULL), 0);
 	assert_int_equal(vmdedup_estimate_add(est, root.pids[0]), -EACCES);
 	vmdedup_estimate_free(est);
+	kill(user.pids[0], SIGKILL);
+	kill(user.pids[1], SIGKILL);
+	waitpid(user.pids[0], NULL, 0);
+	waitpid(user.pids[1], NULL, 0);
 }
 
 static void test_unprivileged(void **state)

@@ -119,8 +119,8 @@ static void print_notes(const struct estimate_view *view,
 		printf("Sampled: 1 of %llu contents; +- is for a confidence of 95 %%.\n",
 		       1ULL << result->level);
 	if (!result->frames_known)
-		puts("Without the right to see frame numbers (CAP_SYS_ADMIN): what is shared by now is\n"
-		     "guessed, and huge pages are not known.");
+		puts("Without the right to see frame numbers (CAP_SYS_ADMIN): what is shared by\n"
+		     "now is guessed, and huge pages are not known.");
 	if (view->all_memory)
 		puts("This includes memory that cannot be merged as it is.");
 	puts("An estimate: memory changed while it was read, and will change.");
