@@ -139,7 +139,7 @@ struct vmdedup_estimate_answer {
  * @kept: contents kept
  * @frames_known: the caller may see frame numbers. If not, what is shared by
  *	now is guessed, huge pages are not told apart, and KSM's pages count as
- *	others
+ *	others (the latter also on kernels that do not tell them apart)
  */
 struct vmdedup_estimate_result {
 	size_t nr_guests;

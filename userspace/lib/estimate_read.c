@@ -33,6 +33,7 @@
  * @mem: /proc/PID/mem
  * @pagemap: /proc/PID/pagemap
  * @kpageflags: /proc/kpageflags, or -1
+ * @ksm_known: its flag for KSM's pages means something
  * @addr: of the window
  * @nr: pages in it
  * @huge: it is a huge page
@@ -53,6 +54,7 @@ struct reader {
 	int mem;
 	int pagemap;
 	int kpageflags;
+	bool ksm_known;
 	uint64_t addr;
 	size_t nr;
 	bool huge;
@@ -149,7 +151,7 @@ static bool is_fixed(const struct reader *reader, size_t i)
 		return false;
 	if (reader->flags[i] & KPF_ZERO_PAGE)
 		return false;
-	if (reader->flags[i] & KPF_KSM)
+	if (reader->ksm_known && reader->flags[i] & KPF_KSM)
 		skip(reader, VMDEDUP_SKIP_KSM);
 	else if (!reader->huge && reader->flags[i] & KPF_THP)
 		skip(reader, VMDEDUP_SKIP_HUGE_PART);
@@ -408,17 +410,33 @@ static uint64_t pages_to_read(const struct vmdedup_estimate *est)
 	return total;
 }
 
-static bool own_frame_known(const struct vmdedup_estimate *est, const void *page)
+static uint64_t own_frame(const struct vmdedup_estimate *est, const void *page)
 {
 	int fd = est_open(est, getpid(), "pagemap");
 	uint64_t entry = 0;
 
 	if (fd < 0)
-		return false;
+		return 0;
 	if (!read_at(fd, &entry, sizeof(entry), (uintptr_t)page / EST_PAGE * 8))
 		entry = 0;
 	close(fd);
-	return entry & PM_PFN;
+	return entry & PM_PRESENT ? entry & PM_PFN : 0;
+}
+
+/*
+ * What can be learned from a page of one's own. Some kernels, 6.12 among them,
+ * say of each anonymous page that it is KSM's.
+ */
+static void look_at_own(struct reader *reader)
+{
+	uint64_t pfn, flags;
+
+	reader->content[0] = 1;
+	pfn = own_frame(reader->est, reader->content);
+	reader->est->frames_known = pfn && reader->kpageflags >= 0;
+	reader->ksm_known = reader->est->frames_known &&
+			    read_at(reader->kpageflags, &flags, sizeof(flags), pfn * 8) &&
+			    !(flags & KPF_KSM);
 }
 
 static int read_all(struct reader *reader)
@@ -463,9 +481,8 @@ int est_read(struct vmdedup_estimate *est, vmdedup_estimate_progress_t progress,
 	reader->content = aligned_alloc(EST_PAGE, WINDOW_BYTES);
 	if (!reader->content || !reader->holes)
 		goto out;
-	reader->content[0] = 1;
 	reader->kpageflags = est_open(est, 0, "kpageflags");
-	est->frames_known = reader->kpageflags >= 0 && own_frame_known(est, reader->content);
+	look_at_own(reader);
 	err = run_pilot(reader);
 	if (!err)
 		err = read_all(reader);
