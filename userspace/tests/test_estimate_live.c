@@ -185,13 +185,13 @@ static void test_known(void **state)
 	a = &live->result->guests[0];
 	b = &live->result->guests[1];
 	assert_in_range(a->resident, 10, 100);
-	/* Within a page or two: that of the arguments, and tables of libc. */
-	assert_in_range(b->resident - a->resident, 185, 189);
-	assert_int_equal(b->zero - a->zero, 100);
+	/* Within a few pages, of the stack and of libc; the oracle has no such margin. */
+	assert_in_range(b->resident - a->resident, 185 - 4, 185 + 4);
+	assert_in_range(b->zero - a->zero, 100 - 2, 100 + 2);
 	assert_int_equal(b->zero_page - a->zero_page, 5);
-	assert_in_range(b->repeated - a->repeated, 49, 51);
-	assert_in_range(b->others[POLICY(HOST)] - a->others[POLICY(HOST)], 11, 13);
-	assert_in_range(b->unique[POLICY(HOST)] - a->unique[POLICY(HOST)], 20, 24);
+	assert_in_range(b->repeated - a->repeated, 49 - 2, 49 + 2);
+	assert_in_range(b->others[POLICY(HOST)] - a->others[POLICY(HOST)], 11 - 4, 11 + 4);
+	assert_in_range(b->unique[POLICY(HOST)] - a->unique[POLICY(HOST)], 20 - 4, 20 + 4);
 	assert_int_equal(b->skipped[VMDEDUP_SKIP_SHARED] - a->skipped[VMDEDUP_SKIP_SHARED], 20);
 	compare_with_oracle(live);
 }
