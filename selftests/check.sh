@@ -133,6 +133,10 @@ for kernel in $kernels; do
 	module=$BUILD/kmod/$kernel/kmod/vmdedup.ko
 	stage "engine-$kernel" suite "$kernel" engine 1800 \
 		"$root/selftests/engine/run.sh" "$BUILD/engine" "$module"
+	# Kernels differ in what pagemap and kpageflags tell.
+	stage "estimate-$kernel" suite "$kernel" estimate 300 \
+		env CMOCKA_MESSAGE_OUTPUT=TAP \
+		"$BUILD/userspace-check/tests/test_estimate_live"
 	stage "kvm-$kernel" kvm_suite "$kernel"
 done
 

@@ -21,12 +21,7 @@ FIXTURE(lifecycle) {
 FIXTURE_SETUP(lifecycle)
 {
 	VD_SETUP(self->fd);
-	self->a = pg_map(N);
-	self->b = pg_map(N);
-	ASSERT_NE(NULL, self->a);
-	ASSERT_NE(NULL, self->b);
-	pg_fill_range(self->a, N, SEED);
-	pg_fill_range(self->b, N, SEED);
+	ASSERT_EQ(0, pg_map_pair(N, SEED, &self->a, &self->b));
 }
 
 FIXTURE_TEARDOWN(lifecycle)

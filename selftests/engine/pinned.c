@@ -70,12 +70,7 @@ FIXTURE_SETUP(pinned)
 		ASSERT_EQ(PG, pwrite(self->file, page, PG, i * PG));
 	}
 	loop_begin(self->file, &self->loop, &self->disk);
-	self->a = pg_map(N);
-	self->b = pg_map(N);
-	ASSERT_NE(NULL, self->a);
-	ASSERT_NE(NULL, self->b);
-	pg_fill_range(self->a, N, SEED);
-	pg_fill_range(self->b, N, SEED);
+	ASSERT_EQ(0, pg_map_pair(N, SEED, &self->a, &self->b));
 	ASSERT_EQ(0, vd_register(self->fd, self->a, N * PG, NULL));
 	ASSERT_EQ(0, vd_register(self->fd, self->b, N * PG, NULL));
 }

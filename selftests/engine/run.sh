@@ -12,6 +12,8 @@
 set -u
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=module.sh
+. "$here/module.sh"
 sysfs=/sys/class/misc/vmdedup
 all=(merge account vmaops huge swap pinned lifecycle churn badinput refuse
 	netlink badnetlink ledger policy lostwrite unload.sh)
@@ -38,16 +40,6 @@ result()
 	skip)	skip=$((skip + 1)); echo "ok $count $2 # SKIP $3" ;;
 	*)	fail=$((fail + 1)); echo "not ok $count $2${3:+ # $3}" ;;
 	esac
-}
-
-load()
-{
-	insmod "$module" || return 1
-	for _ in $(seq 50); do
-		[ ! -c /dev/vmdedup ] || return 0
-		sleep 0.1
-	done
-	return 1
 }
 
 tunables_read()
@@ -148,7 +140,7 @@ for program; do
 		fi ;;
 	*)
 		if [ "$loaded" = 0 ]; then
-			if ! load; then
+			if ! load "$module"; then
 				result not-ok "run: load $module"
 				break
 			fi

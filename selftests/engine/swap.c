@@ -83,12 +83,7 @@ FIXTURE_SETUP(swap)
 	self->zram = zram_begin(self->dev, sizeof(self->dev));
 	if (self->zram < 0)
 		SKIP(return, "no zram to swap to");
-	self->a = pg_map(N);
-	self->b = pg_map(N);
-	ASSERT_NE(NULL, self->a);
-	ASSERT_NE(NULL, self->b);
-	pg_fill_range(self->a, N, SEED);
-	pg_fill_range(self->b, N, SEED);
+	ASSERT_EQ(0, pg_map_pair(N, SEED, &self->a, &self->b));
 	ASSERT_EQ(0, vd_register(self->fd, self->a, N * PG, NULL));
 	ASSERT_EQ(0, vd_register(self->fd, self->b, N * PG, NULL));
 }

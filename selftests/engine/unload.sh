@@ -12,6 +12,11 @@ if [ $# -ne 2 ]; then
 	exit 2
 fi
 dir=$1 module=$2
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=module.sh
+. "$here/module.sh"
+# shellcheck source=../lab/books.sh
+. "$here/../lab/books.sh"
 sysfs=/sys/class/misc/vmdedup
 
 holders=3	# processes
@@ -58,63 +63,9 @@ check()
 	say "at $SECONDS s"
 }
 
-# Without starting a program for it: that is slow in the lab.
-exec {never}<> <(:)
-nap()
-{
-	read -rt "$1" -u "$never" || :
-}
-
 say()
 {
 	echo "# $*"
-}
-
-field()
-{
-	awk -v name="$2" '$1 == name || $1 == name ":" { print $2 }' "$1"
-}
-
-# Pages: free, those that the CPUs keep at hand included; unreclaimable slab.
-mem_free()
-{
-	echo $(($(field /proc/meminfo MemFree) / 4 +
-		$(awk '$1 == "count:" { n += $2 } END { print n }' /proc/zoneinfo)))
-}
-
-slab()
-{
-	echo $(($(field /proc/meminfo SUnreclaim) / 4))
-}
-
-nr_mapped()
-{
-	cat /proc/sys/vm/stat_refresh >/dev/null 2>&1
-	field /proc/vmstat nr_mapped
-}
-
-# Until what is freed later (RCU, per-CPU caches) has been freed.
-settle()
-{
-	local old new=0 i
-
-	for i in 1 2 3 4 5 6 7 8 9 10; do
-		echo 3 >/proc/sys/vm/drop_caches
-		old=$new
-		new=$(mem_free)
-		[ $((new - old)) -gt 64 ] || [ "$i" -lt 3 ] || break
-		nap 0.3
-	done
-}
-
-load()
-{
-	insmod "$module" || return 1
-	for _ in $(seq 50); do
-		[ ! -c /dev/vmdedup ] || return 0
-		nap 0.1
-	done
-	return 1
 }
 
 counter()
@@ -282,7 +233,7 @@ near()
 # are only ever used once do not count as leaks.
 round_of_all()
 {
-	load && start_holders && merge_all && rmmod vmdedup && stop_holders
+	load "$module" && start_holders && merge_all && rmmod vmdedup && stop_holders
 }
 
 echo "TAP version 13"
@@ -292,11 +243,11 @@ if [ -e /sys/module/vmdedup ]; then
 fi
 check "a first round" round_of_all
 settle
-mapped0=$(nr_mapped) free0=$(mem_free) slab0=$(slab)
+mapped0=$(vmstat nr_mapped) free0=$(mem_free) slab0=$(slab)
 
 check "processes start" start_holders
 for ((n = 1; n <= rounds; n++)); do
-	check "$n: load" load
+	check "$n: load" load "$module"
 	echo $((n % 2)) >"$sysfs/run"
 	check "$n: merge" merge_all
 	check "$n: right while merged" all_right
@@ -314,7 +265,7 @@ done
 check "processes end, all was right" stop_holders
 
 settle
-check "nr_mapped is back" near nr_mapped "$mapped0" "$(nr_mapped)" \
+check "nr_mapped is back" near nr_mapped "$mapped0" "$(vmstat nr_mapped)" \
 	"$mapped_slack"
 check "free memory is back" near free "$free0" "$(mem_free)" "$free_slack"
 check "slab is back" near SUnreclaim "$slab0" "$(slab)" "$slab_slack"

@@ -262,6 +262,17 @@ void pg_fill_range(char *p, size_t pages, uint64_t seed)
 		pg_fill(p + i * PG, seed + i);
 }
 
+int pg_map_pair(size_t pages, uint64_t seed, char **a, char **b)
+{
+	*a = pg_map(pages);
+	*b = pg_map(pages);
+	if (!*a || !*b)
+		return -ENOMEM;
+	pg_fill_range(*a, pages, seed);
+	pg_fill_range(*b, pages, seed);
+	return 0;
+}
+
 size_t pg_wrong(const char *p, size_t pages, uint64_t seed)
 {
 	size_t wrong = 0;

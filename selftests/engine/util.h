@@ -57,6 +57,8 @@ bool vd_stat_rises(const char *name, long long from, long long by);
 
 /* Private anonymous memory that never becomes huge pages; NULL: no memory. */
 char *pg_map(size_t pages);
+/* Two such areas of equal pages, filled with seed + index. */
+int pg_map_pair(size_t pages, uint64_t seed, char **a, char **b);
 /* The content that belongs to @seed; seed 0 is all zero. */
 void pg_fill(void *page, uint64_t seed);
 bool pg_is(const void *page, uint64_t seed);

@@ -48,12 +48,7 @@ FIXTURE_SETUP(vmaops)
 	struct vmdedup_merge m;
 
 	VD_SETUP(self->fd);
-	self->a = pg_map(N);
-	self->b = pg_map(N);
-	ASSERT_NE(NULL, self->a);
-	ASSERT_NE(NULL, self->b);
-	pg_fill_range(self->a, N, SEED);
-	pg_fill_range(self->b, N, SEED);
+	ASSERT_EQ(0, pg_map_pair(N, SEED, &self->a, &self->b));
 	ASSERT_EQ(0, vd_register(self->fd, self->a, N * PG, &self->id_a));
 	ASSERT_EQ(0, vd_register(self->fd, self->b, N * PG, &self->id_b));
 	ASSERT_EQ(0, vd_merge(self->fd, 0, &m));

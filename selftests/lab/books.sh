@@ -41,3 +41,31 @@ settled()
 	done
 	echo "$now"
 }
+
+# mem_free, slab: pages that are free, those that the CPUs keep at hand included;
+# pages of unreclaimable slab.
+mem_free()
+{
+	awk '$1 == "count:" { percpu += $2 }
+	     $1 == "MemFree:" { free = $2 / 4 }
+	     END { print int(free) + percpu }' /proc/zoneinfo /proc/meminfo
+}
+
+slab()
+{
+	awk '$1 == "SUnreclaim:" { print int($2 / 4) }' /proc/meminfo
+}
+
+# settle: until what is freed later (RCU, caches of the CPUs) has been freed.
+settle()
+{
+	local old new=0 i
+
+	for i in 1 2 3 4 5 6 7 8 9 10; do
+		echo 3 > /proc/sys/vm/drop_caches
+		old=$new
+		new=$(mem_free)
+		[ $((new - old)) -gt 64 ] || [ "$i" -lt 3 ] || break
+		sleep 0.3
+	done
+}

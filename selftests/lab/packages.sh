@@ -38,7 +38,9 @@ demo=(
 
 # What only the tests and the linters take.
 check=(
+	clang
 	dkms
+	libclang-rt-dev
 	libcmocka-dev
 	libnl-genl-3-dev
 	liburing-dev

@@ -31,10 +31,28 @@ static void device_close(void *data, int fd)
 	close(fd);
 }
 
+static int sysfs_set(void *data, int dir, const char *name, const char *text)
+{
+	size_t len = strlen(text);
+	int fd, err = 0;
+
+	(void)data;
+	fd = openat(dir, name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_TRUNC);
+	if (fd < 0)
+		return -errno;
+	errno = 0;
+	/* In one go, as each write() is a value to the kernel. */
+	if (write(fd, text, len) != (ssize_t)len)
+		err = errno ? -errno : -EIO;
+	close(fd);
+	return err;
+}
+
 static const struct vmdedup_ops device_ops = {
 	.open	= device_open,
 	.ioctl	= device_ioctl,
 	.close	= device_close,
+	.set	= sysfs_set,
 };
 
 int vmdedup_new(struct vmdedup_ctx **ctxp)

@@ -5,10 +5,11 @@
 #include "vmdedup.h"
 
 /**
- * struct vmdedup_ops - the system calls on the device
+ * struct vmdedup_ops - the system calls that change something
  * @open: returns a file descriptor or -errno
  * @ioctl: returns 0 or -errno
  * @close: as close(2)
+ * @set: writes a text to a file of sysfs; returns 0 or -errno
  *
  * Tests put a device of their own here.
  */
@@ -16,6 +17,7 @@ struct vmdedup_ops {
 	int (*open)(void *data, const char *path);
 	int (*ioctl)(void *data, int fd, unsigned long request, void *arg);
 	void (*close)(void *data, int fd);
+	int (*set)(void *data, int dir, const char *name, const char *text);
 };
 
 struct vmdedup_ctx {

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fake_device.h"
 
@@ -214,8 +217,27 @@ static void fake_close(void *data, int fd)
 	(void)fd;
 }
 
+static int fake_set(void *data, int dir, const char *name, const char *text)
+{
+	struct fake_device *fake = data;
+	char both[256];
+	int fd;
+
+	snprintf(both, sizeof(both), "%s=%s", name, text);
+	if (fake->refused && !strcmp(both, fake->refused))
+		return -EINVAL;
+	fake->set++;
+	fd = openat(dir, name, O_WRONLY | O_TRUNC);
+	if (fd < 0)
+		return -errno;
+	dprintf(fd, "%s", text);
+	close(fd);
+	return 0;
+}
+
 const struct vmdedup_ops fake_ops = {
 	.open	= fake_open,
 	.ioctl	= fake_ioctl,
 	.close	= fake_close,
+	.set	= fake_set,
 };

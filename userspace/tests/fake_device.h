@@ -39,6 +39,8 @@ struct fake_memory {
  * @last_id: the id given last
  * @last_flags: of the last call
  * @max_rounds: of the last merge
+ * @refused: "NAME=VALUE\n" that sysfs refuses, or NULL
+ * @set: how often a tunable was set
  */
 struct fake_device {
 	int open_error;
@@ -54,6 +56,8 @@ struct fake_device {
 	uint64_t last_id;
 	uint32_t last_flags;
 	uint32_t max_rounds;
+	const char *refused;
+	int set;
 };
 
 extern const struct vmdedup_ops fake_ops;

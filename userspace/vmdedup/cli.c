@@ -11,6 +11,8 @@ static const struct command *const commands[] = {
 	&command_unregister,
 	&command_merge,
 	&command_status,
+	&command_estimate,
+	&command_tune,
 };
 
 #define NR_COMMANDS	(sizeof(commands) / sizeof(commands[0]))
@@ -78,6 +80,22 @@ int cli_common_option(struct cli *cli, const struct command *command, int c)
 	/* getopt_long() has said what is wrong. */
 	fprintf(stderr, "usage: vmdedup %s %s\n", command->name, command->args);
 	return CLI_USAGE;
+}
+
+int cli_options(struct cli *cli, const struct command *command, int argc, char **argv,
+		const struct option *options, int (*take)(void *data, int c), void *data)
+{
+	int c, status = CLI_CONTINUE;
+
+	while (status == CLI_CONTINUE &&
+	       (c = getopt_long(argc, argv, CLI_SHORT_OPTIONS, options, NULL)) != -1) {
+		/* The common ones have letters, and '?' is an error. */
+		if (c < OPT_ALL || !take)
+			status = cli_common_option(cli, command, c);
+		else
+			status = take(data, c);
+	}
+	return status;
 }
 
 int cli_open(struct cli *cli)

@@ -47,6 +47,8 @@ extern const struct command command_register;
 extern const struct command command_unregister;
 extern const struct command command_merge;
 extern const struct command command_status;
+extern const struct command command_estimate;
+extern const struct command command_tune;
 
 /* The options that every subcommand has. */
 #define CLI_SHORT_OPTIONS	"jph"
@@ -59,18 +61,41 @@ extern const struct command command_status;
 /* getopt_long() values of options without a letter. */
 enum {
 	OPT_ALL = 256,
+	OPT_ALL_MEMORY,
 	OPT_COUNT,
+	OPT_FROM,
+	OPT_MEMORY,
 	OPT_MIN_SIZE,
 	OPT_PID,
+	OPT_POLICY,
+	OPT_RATE,
 	OPT_ROUNDS,
+	OPT_SEED,
+	OPT_SPLIT_PAGES,
 	OPT_UNMERGE,
 };
 
-/* What cli_common_option() returns when the command shall go on. */
+/* What cli_common_option() and cli_options() return when the command shall go on. */
 #define CLI_CONTINUE	(-1)
 
 int cli_run(struct cli *cli, int argc, char **argv);
 int cli_common_option(struct cli *cli, const struct command *command, int c);
+
+/**
+ * cli_options() - all options of a command
+ * @cli: the common ones go here
+ * @command: the command
+ * @argc: as of its run()
+ * @argv: as of its run(); reordered, @optind is the first argument then
+ * @options: its own and CLI_LONG_OPTIONS
+ * @take: called for each of its own, with its getopt_long() value and @optarg;
+ *	returns CLI_CONTINUE or an exit status; NULL if it has none
+ * @data: for @take
+ *
+ * Return: CLI_CONTINUE, or the exit status to end with.
+ */
+int cli_options(struct cli *cli, const struct command *command, int argc, char **argv,
+		const struct option *options, int (*take)(void *data, int c), void *data);
 int cli_open(struct cli *cli);
 void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int cli_usage(const struct command *command, const char *format, ...)

@@ -2,9 +2,9 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "cli.h"
+#include "merge_progress.h"
 #include "output.h"
 #include "parse.h"
 #include "regions.h"
@@ -14,23 +14,10 @@ struct request {
 	pid_t pid;
 	bool all;
 	uint32_t rounds;
+	struct merge_progress progress;
 };
 
-/* On a terminal: that something goes on. */
-static void show_progress(size_t nr, size_t count)
-{
-	if (isatty(fileno(stderr)))
-		fprintf(stderr, "\rmerging %zu of %zu ...", nr, count);
-}
-
-static void clear_progress(void)
-{
-	/* Back to the start, and erase to the end of the line. */
-	if (isatty(fileno(stderr)))
-		fputs("\r\033[K", stderr);
-}
-
-static int merge_once(struct cli *cli, const struct request *request, uint64_t region,
+static int merge_once(struct cli *cli, struct request *request, uint64_t region,
 		      struct vmdedup_merge *merge)
 {
 	*merge = (struct vmdedup_merge)VMDEDUP_INIT(*merge);
@@ -41,11 +28,11 @@ static int merge_once(struct cli *cli, const struct request *request, uint64_t r
 	return vmdedup_merge_now(cli->ctx, merge);
 }
 
-static int merge_error(int err, const struct vmdedup_merge *merge)
+static int merge_error(struct request *request, int err, const struct vmdedup_merge *merge)
 {
 	char text[VMDEDUP_EXPLAIN_MAX];
 
-	clear_progress();
+	merge_progress_stop(&request->progress);
 	cli_error("merging failed: %s", vmdedup_explain_merge(err, merge, text, sizeof(text)));
 	return CLI_REFUSED;
 }
@@ -63,7 +50,7 @@ static void add(struct vmdedup_merge *total, const struct vmdedup_merge *merge)
 		total->skipped[i] += merge->skipped[i];
 }
 
-static int merge_list(struct cli *cli, const struct request *request,
+static int merge_list(struct cli *cli, struct request *request,
 		      const struct region_list *list, struct vmdedup_merge *total)
 {
 	struct vmdedup_merge merge;
@@ -71,19 +58,18 @@ static int merge_list(struct cli *cli, const struct request *request,
 	int err;
 
 	for (i = 0; i < list->count; i++) {
-		show_progress(i + 1, list->count);
 		err = merge_once(cli, request, list->regions[i].region_id, &merge);
 		/* Its process unmapped it after the regions were listed. */
 		if (err == -ENOENT)
 			continue;
 		if (err)
-			return merge_error(err, &merge);
+			return merge_error(request, err, &merge);
 		add(total, &merge);
 	}
 	return CLI_OK;
 }
 
-static int merge_process(struct cli *cli, const struct request *request,
+static int merge_process(struct cli *cli, struct request *request,
 			 struct vmdedup_merge *total)
 {
 	struct region_list list;
@@ -95,6 +81,7 @@ static int merge_process(struct cli *cli, const struct request *request,
 	if (list.count) {
 		status = merge_list(cli, request, &list, total);
 	} else {
+		merge_progress_stop(&request->progress);
 		cli_error("process %d has no region: vmdedup register %d first",
 			  request->pid, request->pid);
 		status = CLI_REFUSED;
@@ -103,14 +90,13 @@ static int merge_process(struct cli *cli, const struct request *request,
 	return status;
 }
 
-static int merge_region(struct cli *cli, const struct request *request,
+static int merge_region(struct cli *cli, struct request *request,
 			struct vmdedup_merge *total)
 {
 	int err;
 
-	show_progress(1, 1);
 	err = merge_once(cli, request, request->region, total);
-	return err ? merge_error(err, total) : CLI_OK;
+	return err ? merge_error(request, err, total) : CLI_OK;
 }
 
 static void print_pages(const char *what, uint64_t pages)
@@ -140,7 +126,6 @@ static void print_result(const struct cli *cli, const struct vmdedup_merge *merg
 {
 	struct json_object *object;
 
-	clear_progress();
 	if (!cli->json) {
 		print_text(merge);
 		return;
@@ -165,13 +150,37 @@ static int run_request(struct cli *cli, struct request *request, int argc, char 
 		return cli_usage(&command_merge, "'%s' is not a region id", argv[0]);
 	if (cli_open(cli))
 		return CLI_REFUSED;
+	merge_progress_start(&request->progress, request->region, request->pid);
 	if (request->pid)
 		status = merge_process(cli, request, &total);
 	else
 		status = merge_region(cli, request, &total);
+	merge_progress_stop(&request->progress);
 	if (!status)
 		print_result(cli, &total);
 	return status;
+}
+
+static int take_option(void *data, int c)
+{
+	struct request *request = data;
+	uint64_t number;
+
+	switch (c) {
+	case OPT_ALL:
+		request->all = true;
+		break;
+	case OPT_PID:
+		if (!parse_pid(optarg, &request->pid))
+			return cli_usage(&command_merge, "'%s' is not a process id", optarg);
+		break;
+	case OPT_ROUNDS:
+		if (!parse_number(optarg, UINT32_MAX, &number) || !number)
+			return cli_usage(&command_merge, "'%s' is not a number of rounds", optarg);
+		request->rounds = number;
+		break;
+	}
+	return CLI_CONTINUE;
 }
 
 static int run(struct cli *cli, int argc, char **argv)
@@ -183,31 +192,11 @@ static int run(struct cli *cli, int argc, char **argv)
 		CLI_LONG_OPTIONS
 	};
 	struct request request = { 0 };
-	uint64_t number;
-	int c, status;
+	int status;
 
-	while ((c = getopt_long(argc, argv, CLI_SHORT_OPTIONS, options, NULL)) != -1) {
-		switch (c) {
-		case OPT_ALL:
-			request.all = true;
-			break;
-		case OPT_PID:
-			if (!parse_pid(optarg, &request.pid))
-				return cli_usage(&command_merge, "'%s' is not a process id",
-						 optarg);
-			break;
-		case OPT_ROUNDS:
-			if (!parse_number(optarg, UINT32_MAX, &number) || !number)
-				return cli_usage(&command_merge, "'%s' is not a number of rounds",
-						 optarg);
-			request.rounds = number;
-			break;
-		default:
-			status = cli_common_option(cli, &command_merge, c);
-			if (status != CLI_CONTINUE)
-				return status;
-		}
-	}
+	status = cli_options(cli, &command_merge, argc, argv, options, take_option, &request);
+	if (status != CLI_CONTINUE)
+		return status;
 	return run_request(cli, &request, argc - optind, argv + optind);
 }
 

@@ -5,7 +5,7 @@
 #include "cli.h"
 #include "regions.h"
 
-static int append(struct region_list *list, const struct vmdedup_query *query)
+int regions_append(struct region_list *list, const struct vmdedup_query *query)
 {
 	struct vmdedup_query *more = list->regions;
 
@@ -33,7 +33,7 @@ int regions_collect(struct vmdedup_ctx *ctx, uint32_t flags, pid_t pid,
 	while (!(err = vmdedup_region_next(ctx, &query))) {
 		if (pid && query.pid != pid)
 			continue;
-		err = append(list, &query);
+		err = regions_append(list, &query);
 		if (err)
 			break;
 	}

@@ -31,6 +31,9 @@ struct region_list {
 int regions_collect(struct vmdedup_ctx *ctx, uint32_t flags, pid_t pid,
 		    struct region_list *list);
 
+/* regions_append() - add one at the end; 0 or -ENOMEM */
+int regions_append(struct region_list *list, const struct vmdedup_query *query);
+
 /* regions_free() - release a list; it is empty afterwards */
 void regions_free(struct region_list *list);
 

@@ -297,6 +297,23 @@ static int check_request(struct cli *cli, struct request *request, int argc, cha
 	return run_request(cli, request);
 }
 
+static int take_option(void *data, int c)
+{
+	struct request *request = data;
+
+	switch (c) {
+	case OPT_ALL:
+		request->all = true;
+		break;
+	case OPT_MIN_SIZE:
+		request->has_min_size = true;
+		if (!parse_size(optarg, &request->min_size))
+			return cli_usage(&command_register, "'%s' is not a size", optarg);
+		break;
+	}
+	return CLI_CONTINUE;
+}
+
 static int run(struct cli *cli, int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -305,24 +322,11 @@ static int run(struct cli *cli, int argc, char **argv)
 		CLI_LONG_OPTIONS
 	};
 	struct request request = { .min_size = DEFAULT_MIN_SIZE };
-	int c, status;
+	int status;
 
-	while ((c = getopt_long(argc, argv, CLI_SHORT_OPTIONS, options, NULL)) != -1) {
-		switch (c) {
-		case OPT_ALL:
-			request.all = true;
-			break;
-		case OPT_MIN_SIZE:
-			request.has_min_size = true;
-			if (!parse_size(optarg, &request.min_size))
-				return cli_usage(&command_register, "'%s' is not a size", optarg);
-			break;
-		default:
-			status = cli_common_option(cli, &command_register, c);
-			if (status != CLI_CONTINUE)
-				return status;
-		}
-	}
+	status = cli_options(cli, &command_register, argc, argv, options, take_option, &request);
+	if (status != CLI_CONTINUE)
+		return status;
 	return check_request(cli, &request, argc - optind, argv + optind);
 }
 

@@ -128,6 +128,25 @@ static int run_job(struct cli *cli, struct job *job, int argc, char **argv)
 	return job->status;
 }
 
+static int take_option(void *data, int c)
+{
+	struct job *job = data;
+
+	switch (c) {
+	case OPT_ALL:
+		job->all = true;
+		break;
+	case OPT_PID:
+		if (!parse_pid(optarg, &job->pid))
+			return cli_usage(&command_unregister, "'%s' is not a process id", optarg);
+		break;
+	case OPT_UNMERGE:
+		job->flags |= VMDEDUP_UNREGISTER_UNMERGE;
+		break;
+	}
+	return CLI_CONTINUE;
+}
+
 static int run(struct cli *cli, int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -137,27 +156,11 @@ static int run(struct cli *cli, int argc, char **argv)
 		CLI_LONG_OPTIONS
 	};
 	struct job job = { .status = CLI_OK };
-	int c, status;
+	int status;
 
-	while ((c = getopt_long(argc, argv, CLI_SHORT_OPTIONS, options, NULL)) != -1) {
-		switch (c) {
-		case OPT_ALL:
-			job.all = true;
-			break;
-		case OPT_PID:
-			if (!parse_pid(optarg, &job.pid))
-				return cli_usage(&command_unregister, "'%s' is not a process id",
-						 optarg);
-			break;
-		case OPT_UNMERGE:
-			job.flags |= VMDEDUP_UNREGISTER_UNMERGE;
-			break;
-		default:
-			status = cli_common_option(cli, &command_unregister, c);
-			if (status != CLI_CONTINUE)
-				return status;
-		}
-	}
+	status = cli_options(cli, &command_unregister, argc, argv, options, take_option, &job);
+	if (status != CLI_CONTINUE)
+		return status;
 	return run_job(cli, &job, argc - optind, argv + optind);
 }
 
