@@ -23,6 +23,9 @@ int bench_setup(void **state)
 	assert_int_equal(vmdedup_new(&bench->ctx), 0);
 	assert_int_equal(vmdedup_set_sysfs_dir(bench->ctx, sysfs), 0);
 	vmdedup_set_ops(bench->ctx, &fake_ops, &bench->fake);
+	fake_link_setup(&bench->link);
+	bench->link.absent = true;
+	vmdedup_set_link_ops(bench->ctx, &fake_link_ops, &bench->link);
 	*state = bench;
 	return 0;
 }
@@ -41,6 +44,7 @@ int bench_teardown(void **state)
 
 	nftw(bench->dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 	vmdedup_free(bench->ctx);
+	fake_link_teardown(&bench->link);
 	free(bench->out);
 	free(bench->err);
 	free(bench);
