@@ -92,7 +92,7 @@ static int take_fields(enum vmdedup_field_set set, struct nlattr **attrs, void *
 	return 0;
 }
 
-static int take_skipped(struct nlattr *nest, uint64_t *skipped)
+static int take_skipped(struct nlattr *nest, __u64 *skipped)
 {
 	struct nlattr *attr;
 	int left, reason;

@@ -33,7 +33,7 @@ struct vmdedup_values;
  * The other members are those of VMDEDUP_STATS.
  */
 struct vmdedup_stats {
-	uint64_t skipped[VMDEDUP_SKIP_SLOTS];
+	__u64 skipped[VMDEDUP_SKIP_SLOTS];
 #define VMDEDUP_STATS_MEMBER(name, kind, what) uint64_t name;
 	VMDEDUP_STATS(VMDEDUP_STATS_MEMBER)
 #undef VMDEDUP_STATS_MEMBER
@@ -46,7 +46,7 @@ struct vmdedup_stats {
  * The other members are those of VMDEDUP_LEDGER.
  */
 struct vmdedup_ledger {
-	uint64_t skipped[VMDEDUP_SKIP_SLOTS];
+	__u64 skipped[VMDEDUP_SKIP_SLOTS];
 #define VMDEDUP_LEDGER_MEMBER(name, kind, what) uint64_t name;
 	VMDEDUP_LEDGER(VMDEDUP_LEDGER_MEMBER)
 #undef VMDEDUP_LEDGER_MEMBER

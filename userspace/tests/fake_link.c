@@ -53,7 +53,7 @@ static void put_fields(struct nl_msg *msg, enum vmdedup_field_set set, const voi
 	}
 }
 
-static void put_skipped(struct nl_msg *msg, int attr, const uint64_t *skipped)
+static void put_skipped(struct nl_msg *msg, int attr, const __u64 *skipped)
 {
 	struct nlattr *nest = nla_nest_start(msg, attr);
 	int i;

@@ -71,13 +71,19 @@ void bench_write(struct bench *bench, const char *path, const char *text)
 
 void run(struct bench *bench, const char *line)
 {
-	struct cli cli = { .ctx = bench->ctx, .proc_dir = bench->proc_dir };
+	char sys_dir[80];
+	struct cli cli = {
+		.ctx = bench->ctx,
+		.proc_dir = bench->proc_dir,
+		.sys_dir = sys_dir,
+	};
 	char *argv[MAX_ARGS + 1] = { "vmdedup" };
 	FILE *old_out = stdout, *old_err = stderr;
 	char *copy = strdup(line), *rest = copy;
 	size_t out_size, err_size;
 	int argc = 1;
 
+	snprintf(sys_dir, sizeof(sys_dir), "%s/sys", bench->dir);
 	while (argc < MAX_ARGS && (argv[argc] = strtok_r(rest, " ", &rest)))
 		argc++;
 	free(bench->out);

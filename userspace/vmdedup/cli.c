@@ -11,6 +11,14 @@ static const struct command *const commands[] = {
 	&command_unregister,
 	&command_merge,
 	&command_status,
+	&command_guests,
+	&command_regions,
+	&command_why,
+	&command_top,
+	&command_monitor,
+	&command_metrics,
+	&command_exclude,
+	&command_include,
 };
 
 #define NR_COMMANDS	(sizeof(commands) / sizeof(commands[0]))
@@ -80,6 +88,22 @@ int cli_common_option(struct cli *cli, const struct command *command, int c)
 	return CLI_USAGE;
 }
 
+int cli_options(struct cli *cli, const struct command *command, int argc, char **argv,
+		const struct option *options, int (*take)(void *data, int c), void *data)
+{
+	int c, status = CLI_CONTINUE;
+
+	while (status == CLI_CONTINUE &&
+	       (c = getopt_long(argc, argv, CLI_SHORT_OPTIONS, options, NULL)) != -1) {
+		/* The common ones have letters, and '?' is an error. */
+		if (c < OPT_ALL || !take)
+			status = cli_common_option(cli, command, c);
+		else
+			status = take(data, c);
+	}
+	return status;
+}
+
 int cli_open(struct cli *cli)
 {
 	char text[VMDEDUP_EXPLAIN_MAX];
@@ -88,6 +112,25 @@ int cli_open(struct cli *cli)
 	if (!err)
 		return CLI_OK;
 	cli_error("%s", vmdedup_explain_open(err, text, sizeof(text)));
+	return CLI_REFUSED;
+}
+
+int cli_connect(struct cli *cli)
+{
+	char text[VMDEDUP_EXPLAIN_MAX];
+	int err = vmdedup_connect(cli->ctx);
+
+	if (!err)
+		return CLI_OK;
+	cli_error("%s", vmdedup_explain_connect(err, text, sizeof(text)));
+	return CLI_REFUSED;
+}
+
+int cli_request_error(const struct cli *cli, int err, const char *what)
+{
+	char text[VMDEDUP_EXPLAIN_MAX];
+
+	cli_error("%s: %s", what, vmdedup_explain_request(cli->ctx, err, text, sizeof(text)));
 	return CLI_REFUSED;
 }
 
