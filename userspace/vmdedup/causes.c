@@ -123,6 +123,9 @@ static void find_stopped(struct finding *finding)
 		advise(add(finding, "unmerged", 0,
 			   "Merging was undone for all guests (run is %" PRIu64 ").", facts->run),
 		       "Start it again: echo 1 > /sys/class/misc/vmdedup/run");
+	else if (!facts->guest)
+		advise(add(finding, "stopped", 0, "The scan is stopped (run is 0)."),
+		       "Start it: echo 1 > /sys/class/misc/vmdedup/run");
 	else
 		advise(add(finding, "stopped", 0, "The scan is stopped (run is 0)."),
 		       "Start it: echo 1 > /sys/class/misc/vmdedup/run; or merge once now: "
