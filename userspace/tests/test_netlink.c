@@ -146,7 +146,7 @@ static void test_interrupted(void **state)
 	assert_int_equal(bench->link.dumps, 3);
 	vmdedup_guests_free(&guests);
 
-	/* It never is at rest: what there is is returned, and each guest once. */
+	/* It never is at rest: the last dump is returned, and each guest once. */
 	bench->link.interrupt = 1000;
 	bench->link.dumps = 0;
 	assert_int_equal(vmdedup_guests_dump(bench->ctx, &guests), 0);
