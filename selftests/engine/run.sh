@@ -14,7 +14,7 @@ set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 sysfs=/sys/class/misc/vmdedup
 all=(merge account vmaops huge swap pinned lifecycle churn badinput refuse
-	lostwrite unload.sh)
+	lostwrite command.sh unload.sh)
 
 if [ $# -lt 2 ]; then
 	echo "usage: ${0##*/} DIR MODULE [PROGRAM]..." >&2
