@@ -22,6 +22,8 @@ build=(
 	libelf1
 	pahole
 	libjson-c-dev
+	libncurses-dev
+	libnl-genl-3-dev
 	libxxhash-dev
 	pkg-config
 )

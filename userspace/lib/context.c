@@ -63,6 +63,7 @@ int vmdedup_new(struct vmdedup_ctx **ctxp)
 		return -ENOMEM;
 	ctx->ops = &device_ops;
 	ctx->fd = -1;
+	vmdedup_set_link_ops(ctx, NULL, NULL);
 	ctx->sysfs_dir = strdup(SYSFS_DIR);
 	if (!ctx->sysfs_dir) {
 		free(ctx);
@@ -78,6 +79,8 @@ void vmdedup_free(struct vmdedup_ctx *ctx)
 		return;
 	if (ctx->fd >= 0)
 		ctx->ops->close(ctx->ops_data, ctx->fd);
+	vmdedup_news_close(ctx);
+	vmdedup_link_close(ctx);
 	free(ctx->sysfs_dir);
 	free(ctx);
 }

@@ -184,3 +184,47 @@ const char *vmdedup_explain_merge(int err, const struct vmdedup_merge *merge,
 {
 	return explain_region(err, merge->region_id, buf, len);
 }
+
+const char *vmdedup_explain_connect(int err, char *buf, size_t len)
+{
+	switch (-err) {
+	case ENOENT:
+		return say(buf, len, "the vmdedup module is not loaded: modprobe vmdedup");
+	case EPROTONOSUPPORT:
+		return say(buf, len, "this kernel has no generic netlink");
+	case EPERM:
+		return say(buf, len, "no permission to use netlink: run as root");
+	}
+	return explain_any(err, buf, len);
+}
+
+const char *vmdedup_explain_request(const struct vmdedup_ctx *ctx, int err,
+				    char *buf, size_t len)
+{
+	const char *text = vmdedup_kernel_text(ctx);
+
+	switch (-err) {
+	case EPERM:
+	case EACCES:
+		return say(buf, len, "no permission: run as root (CAP_NET_ADMIN is needed)");
+	case EBADMSG:
+		return say(buf, len, "the answer of the vmdedup module makes no sense: the "
+			   "module and this program may not be of the same version");
+	case ETIMEDOUT:
+		return say(buf, len, "the vmdedup module did not answer: see dmesg");
+	case ENOTCONN:
+		return say(buf, len, "not connected to the vmdedup module");
+	case EOVERFLOW:
+		return say(buf, len, "there are more than this program can list");
+	case ENOENT:
+		/* The family has gone, when nothing is said. */
+		if (!*text)
+			return say(buf, len, "there is none, or the vmdedup module was unloaded");
+	}
+	if (*text)
+		return say(buf, len, "%s", text);
+	if (err == -EOPNOTSUPP)
+		return say(buf, len, "the loaded vmdedup module is older than this program "
+			   "and does not know the request: update and reload it");
+	return explain_any(err, buf, len);
+}

@@ -23,6 +23,8 @@
 
 #include <linux/vmdedup.h>
 
+#include "netlink.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -32,8 +34,6 @@ extern "C" {
 
 /* Long enough for every sentence of vmdedup_explain_*(). */
 #define VMDEDUP_EXPLAIN_MAX	320
-
-struct vmdedup_ctx;
 
 /**
  * struct vmdedup_value - one number from sysfs
@@ -60,13 +60,14 @@ struct vmdedup_values {
  * @ctxp: out: the context, to be released by vmdedup_free()
  *
  * Opens nothing: the sysfs functions need no device and no privilege.
+ * vmdedup_open() is for what the device does, vmdedup_connect() for netlink.
  *
  * Return: 0 or -ENOMEM.
  */
 int vmdedup_new(struct vmdedup_ctx **ctxp);
 
 /**
- * vmdedup_free() - close the device and release a context
+ * vmdedup_free() - close the device and netlink, and release a context
  * @ctx: the context, or NULL
  *
  * Regions that were registered through it without VMDEDUP_REGISTER_PERSIST go

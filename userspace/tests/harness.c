@@ -23,6 +23,9 @@ int bench_setup(void **state)
 	assert_int_equal(vmdedup_new(&bench->ctx), 0);
 	assert_int_equal(vmdedup_set_sysfs_dir(bench->ctx, sysfs), 0);
 	vmdedup_set_ops(bench->ctx, &fake_ops, &bench->fake);
+	fake_link_setup(&bench->link);
+	bench->link.absent = true;
+	vmdedup_set_link_ops(bench->ctx, &fake_link_ops, &bench->link);
 	*state = bench;
 	return 0;
 }
@@ -41,6 +44,7 @@ int bench_teardown(void **state)
 
 	nftw(bench->dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 	vmdedup_free(bench->ctx);
+	fake_link_teardown(&bench->link);
 	free(bench->out);
 	free(bench->err);
 	free(bench);
@@ -67,13 +71,19 @@ void bench_write(struct bench *bench, const char *path, const char *text)
 
 void run(struct bench *bench, const char *line)
 {
-	struct cli cli = { .ctx = bench->ctx, .proc_dir = bench->proc_dir };
+	char sys_dir[80];
+	struct cli cli = {
+		.ctx = bench->ctx,
+		.proc_dir = bench->proc_dir,
+		.sys_dir = sys_dir,
+	};
 	char *argv[MAX_ARGS + 1] = { "vmdedup" };
 	FILE *old_out = stdout, *old_err = stderr;
 	char *copy = strdup(line), *rest = copy;
 	size_t out_size, err_size;
 	int argc = 1;
 
+	snprintf(sys_dir, sizeof(sys_dir), "%s/sys", bench->dir);
 	while (argc < MAX_ARGS && (argv[argc] = strtok_r(rest, " ", &rest)))
 		argc++;
 	free(bench->out);

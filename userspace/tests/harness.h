@@ -12,13 +12,15 @@
 
 #include "cli.h"
 #include "fake_device.h"
+#include "fake_link.h"
 
 #define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 
 /**
  * struct bench - what one test works on
  * @fake: the device
- * @ctx: a context that uses it
+ * @link: the kernel's end of netlink; absent until a test says otherwise
+ * @ctx: a context that uses them
  * @dir: temporary directory with proc/ and sysfs/
  * @proc_dir: @dir/proc
  * @status: exit status of the last run()
@@ -27,6 +29,7 @@
  */
 struct bench {
 	struct fake_device fake;
+	struct fake_link link;
 	struct vmdedup_ctx *ctx;
 	char dir[64];
 	char proc_dir[80];

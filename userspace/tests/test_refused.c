@@ -42,7 +42,8 @@ static void test_help(void **state)
 {
 	static const char *const lines[] = {
 		"-h", "--help", "-V", "--version", "register -h", "unregister --help",
-		"merge -h", "status --help", "-j status -h",
+		"merge -h", "status --help", "-j status -h", "guests -h", "regions -h", "why -h",
+		"top -h", "monitor -h", "metrics -h", "exclude -h", "include -h",
 	};
 	struct bench *bench = *state;
 	size_t i;
@@ -59,7 +60,9 @@ static void test_no_module(void **state)
 {
 	static const char *const lines[] = {
 		"register 1", "register 1 --all", "unregister 1", "unregister --all", "merge",
-		"merge 1", "merge --pid 1", "status", "status --json",
+		"merge 1", "merge --pid 1", "status", "status --json", "guests", "guests 1",
+		"regions", "regions --guest 1", "why 1", "top --batch 1", "monitor", "metrics",
+		"exclude 1", "include 1", "guests --json",
 	};
 	struct bench *bench = *state;
 	size_t i;

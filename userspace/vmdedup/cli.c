@@ -13,6 +13,14 @@ static const struct command *const commands[] = {
 	&command_status,
 	&command_estimate,
 	&command_tune,
+	&command_guests,
+	&command_regions,
+	&command_why,
+	&command_top,
+	&command_monitor,
+	&command_metrics,
+	&command_exclude,
+	&command_include,
 };
 
 #define NR_COMMANDS	(sizeof(commands) / sizeof(commands[0]))
@@ -106,6 +114,25 @@ int cli_open(struct cli *cli)
 	if (!err)
 		return CLI_OK;
 	cli_error("%s", vmdedup_explain_open(err, text, sizeof(text)));
+	return CLI_REFUSED;
+}
+
+int cli_connect(struct cli *cli)
+{
+	char text[VMDEDUP_EXPLAIN_MAX];
+	int err = vmdedup_connect(cli->ctx);
+
+	if (!err)
+		return CLI_OK;
+	cli_error("%s", vmdedup_explain_connect(err, text, sizeof(text)));
+	return CLI_REFUSED;
+}
+
+int cli_request_error(const struct cli *cli, int err, const char *what)
+{
+	char text[VMDEDUP_EXPLAIN_MAX];
+
+	cli_error("%s: %s", what, vmdedup_explain_request(cli->ctx, err, text, sizeof(text)));
 	return CLI_REFUSED;
 }
 

@@ -17,12 +17,14 @@
  * struct cli - one run of the command
  * @ctx: the library's context
  * @proc_dir: /proc, or what a test puts in its place
+ * @sys_dir: /sys, likewise
  * @json: JSON instead of text on standard output
  * @pretty: indent the JSON
  */
 struct cli {
 	struct vmdedup_ctx *ctx;
 	const char *proc_dir;
+	const char *sys_dir;
 	bool json;
 	bool pretty;
 };
@@ -49,6 +51,14 @@ extern const struct command command_merge;
 extern const struct command command_status;
 extern const struct command command_estimate;
 extern const struct command command_tune;
+extern const struct command command_guests;
+extern const struct command command_regions;
+extern const struct command command_why;
+extern const struct command command_top;
+extern const struct command command_monitor;
+extern const struct command command_metrics;
+extern const struct command command_exclude;
+extern const struct command command_include;
 
 /* The options that every subcommand has. */
 #define CLI_SHORT_OPTIONS	"jph"
@@ -62,16 +72,25 @@ extern const struct command command_tune;
 enum {
 	OPT_ALL = 256,
 	OPT_ALL_MEMORY,
+	OPT_BATCH,
 	OPT_COUNT,
+	OPT_EVENTS,
 	OPT_FROM,
+	OPT_GUEST,
+	OPT_INTERVAL,
 	OPT_MEMORY,
 	OPT_MIN_SIZE,
+	OPT_OUTPUT,
 	OPT_PID,
 	OPT_POLICY,
 	OPT_RATE,
+	OPT_REVERSE,
 	OPT_ROUNDS,
 	OPT_SEED,
+	OPT_SORT,
 	OPT_SPLIT_PAGES,
+	OPT_STATS,
+	OPT_TIMEOUT,
 	OPT_UNMERGE,
 };
 
@@ -96,7 +115,15 @@ int cli_common_option(struct cli *cli, const struct command *command, int c);
  */
 int cli_options(struct cli *cli, const struct command *command, int argc, char **argv,
 		const struct option *options, int (*take)(void *data, int c), void *data);
+
+/* For the device. Says what is wrong; returns an exit status. */
 int cli_open(struct cli *cli);
+
+/* For netlink. Likewise. */
+int cli_connect(struct cli *cli);
+
+/* Says that @what failed, with @err of the last netlink request; CLI_REFUSED. */
+int cli_request_error(const struct cli *cli, int err, const char *what);
 void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int cli_usage(const struct command *command, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -5,7 +5,7 @@
 
 int main(int argc, char **argv)
 {
-	struct cli cli = { .proc_dir = "/proc" };
+	struct cli cli = { .proc_dir = "/proc", .sys_dir = "/sys" };
 	int status;
 
 	if (vmdedup_new(&cli.ctx)) {

@@ -36,6 +36,38 @@ const char *human_pages(uint64_t pages, char buf[HUMAN_SIZE_MAX])
 	return human_size(pages * sysconf(_SC_PAGESIZE), buf);
 }
 
+const char *human_count(uint64_t number, char buf[HUMAN_SIZE_MAX])
+{
+	static const char units[] = "kMGTPE";
+	double value = number;
+	size_t i;
+
+	if (number < 1000000) {
+		snprintf(buf, HUMAN_SIZE_MAX, "%" PRIu64, number);
+		return buf;
+	}
+	for (i = 0, value /= 1000; value >= 999.5; i++)
+		value /= 1000;
+	snprintf(buf, HUMAN_SIZE_MAX, "%.*f%c", value < 9.995 ? 2 : value < 99.95 ? 1 : 0,
+		 value, units[i]);
+	return buf;
+}
+
+const char *human_time(uint64_t ns, char buf[HUMAN_SIZE_MAX])
+{
+	uint64_t seconds = ns / 1000000000;
+
+	if (seconds < 100)
+		snprintf(buf, HUMAN_SIZE_MAX, "%.2f s", ns / 1e9);
+	else if (seconds < 6000)
+		snprintf(buf, HUMAN_SIZE_MAX, "%um%02us", (unsigned int)(seconds / 60),
+			 (unsigned int)(seconds % 60));
+	else
+		snprintf(buf, HUMAN_SIZE_MAX, "%" PRIu64 "h%02um", seconds / 3600,
+			 (unsigned int)(seconds / 60 % 60));
+	return buf;
+}
+
 struct skip_count {
 	uint32_t reason;
 	uint64_t pages;

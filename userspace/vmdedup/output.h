@@ -29,6 +29,24 @@ const char *human_size(uint64_t bytes, char buf[HUMAN_SIZE_MAX]);
 const char *human_pages(uint64_t pages, char buf[HUMAN_SIZE_MAX]);
 
 /**
+ * human_count() - a number for a person
+ * @number: it
+ * @buf: out: at most 6 characters: "999999", "12.3M"
+ *
+ * Return: @buf.
+ */
+const char *human_count(uint64_t number, char buf[HUMAN_SIZE_MAX]);
+
+/**
+ * human_time() - a time span for a person
+ * @ns: nanoseconds
+ * @buf: out: at most 7 characters: "1.23 s", "17m05s", "102h07m"
+ *
+ * Return: @buf.
+ */
+const char *human_time(uint64_t ns, char buf[HUMAN_SIZE_MAX]);
+
+/**
  * print_skipped() - pages that were not merged, by reason in words
  * @skipped: array of VMDEDUP_SKIP_SLOTS, by enum vmdedup_skip
  *

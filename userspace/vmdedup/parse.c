@@ -91,3 +91,23 @@ bool parse_range(const char *text, uint64_t *start, uint64_t *length)
 	*length = bytes;
 	return true;
 }
+
+bool parse_seconds(const char *text, uint64_t *ms)
+{
+	uint64_t seconds, part = 0, unit = 100;
+	const char *rest;
+
+	if (!take_u64(text, 10, &seconds, &rest) || seconds >= 24 * 3600)
+		return false;
+	if (*rest == '.') {
+		for (rest++; isdigit((unsigned char)*rest) && unit; rest++, unit /= 10)
+			part += (*rest - '0') * unit;
+		/* A full stop alone is none. */
+		if (unit == 100)
+			return false;
+	}
+	if (*rest)
+		return false;
+	*ms = seconds * 1000 + part;
+	return true;
+}

@@ -50,4 +50,13 @@ bool parse_size(const char *text, uint64_t *size);
  */
 bool parse_range(const char *text, uint64_t *start, uint64_t *length);
 
+/**
+ * parse_seconds() - a time span
+ * @text: seconds, with up to three decimals
+ * @ms: out: milliseconds
+ *
+ * Return: true if @text is one of less than a day.
+ */
+bool parse_seconds(const char *text, uint64_t *ms);
+
 #endif /* _PARSE_H */

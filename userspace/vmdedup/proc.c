@@ -86,7 +86,7 @@ int proc_parse_maps(FILE *file, struct mapping **mappings, size_t *count)
 	return err;
 }
 
-static FILE *open_file(const char *proc, pid_t pid, const char *name)
+FILE *proc_open(const char *proc, pid_t pid, const char *name)
 {
 	char path[PATH_MAX];
 	int len;
@@ -101,7 +101,7 @@ static FILE *open_file(const char *proc, pid_t pid, const char *name)
 
 int proc_read_maps(const char *proc, pid_t pid, struct mapping **mappings, size_t *count)
 {
-	FILE *file = open_file(proc, pid, "maps");
+	FILE *file = proc_open(proc, pid, "maps");
 	int err;
 
 	if (!file)
@@ -111,9 +111,17 @@ int proc_read_maps(const char *proc, pid_t pid, struct mapping **mappings, size_
 	return err;
 }
 
+void proc_clean(char *text)
+{
+	for (; *text; text++) {
+		if (!isascii(*text) || !isprint(*text))
+			*text = '?';
+	}
+}
+
 void proc_read_comm(const char *proc, pid_t pid, char comm[PROC_COMM_MAX])
 {
-	FILE *file = pid > 0 ? open_file(proc, pid, "comm") : NULL;
+	FILE *file = pid > 0 ? proc_open(proc, pid, "comm") : NULL;
 	size_t len = 0;
 
 	if (file) {
@@ -123,10 +131,7 @@ void proc_read_comm(const char *proc, pid_t pid, char comm[PROC_COMM_MAX])
 	if (len && comm[len - 1] == '\n')
 		len--;
 	comm[len] = '\0';
-	for (; len; len--) {
-		if (!isascii(comm[len - 1]) || !isprint(comm[len - 1]))
-			comm[len - 1] = '?';
-	}
+	proc_clean(comm);
 	if (!*comm)
 		strcpy(comm, "-");
 }

@@ -56,6 +56,15 @@ int proc_parse_maps(FILE *file, struct mapping **mappings, size_t *count);
  */
 int proc_read_maps(const char *proc, pid_t pid, struct mapping **mappings, size_t *count);
 
+/* proc_open() - open @proc/@pid/@name for reading; NULL and errno as fopen() */
+FILE *proc_open(const char *proc, pid_t pid, const char *name);
+
+/**
+ * proc_clean() - make a text fit for a terminal, JSON and so on
+ * @text: what some process chose; '?' in place of what is not printable ASCII
+ */
+void proc_clean(char *text);
+
 /**
  * proc_read_comm() - the command name of a process
  * @proc: /proc

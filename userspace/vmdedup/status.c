@@ -32,6 +32,16 @@ static void status_free(struct status *status)
 	regions_free(&status->regions);
 }
 
+/* Netlink tells the counters of one instant, sysfs those of an older module. */
+static int read_stats(struct cli *cli, struct vmdedup_values *values)
+{
+	struct vmdedup_stats stats;
+
+	if (!vmdedup_connect(cli->ctx) && !vmdedup_stats_get(cli->ctx, &stats))
+		return vmdedup_stats_values(&stats, values);
+	return vmdedup_read_stats(cli->ctx, values);
+}
+
 static int status_read(struct cli *cli, uint32_t query_flags, struct status *status)
 {
 	char text[VMDEDUP_EXPLAIN_MAX];
@@ -40,7 +50,7 @@ static int status_read(struct cli *cli, uint32_t query_flags, struct status *sta
 	memset(status, 0, sizeof(*status));
 	err = vmdedup_read_tunables(cli->ctx, &status->tunables);
 	if (!err)
-		err = vmdedup_read_stats(cli->ctx, &status->stats);
+		err = read_stats(cli, &status->stats);
 	if (err) {
 		cli_error("%s", vmdedup_explain_open(err, text, sizeof(text)));
 		return CLI_REFUSED;
@@ -262,6 +272,15 @@ static int show(struct cli *cli, uint32_t query_flags)
 	return result;
 }
 
+static int take_option(void *data, int c)
+{
+	uint32_t *query_flags = data;
+
+	if (c == OPT_COUNT)
+		*query_flags = VMDEDUP_QUERY_COUNT;
+	return CLI_CONTINUE;
+}
+
 static int run(struct cli *cli, int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -269,17 +288,11 @@ static int run(struct cli *cli, int argc, char **argv)
 		CLI_LONG_OPTIONS
 	};
 	uint32_t query_flags = 0;
-	int c, status;
+	int status;
 
-	while ((c = getopt_long(argc, argv, CLI_SHORT_OPTIONS, options, NULL)) != -1) {
-		if (c == OPT_COUNT) {
-			query_flags = VMDEDUP_QUERY_COUNT;
-			continue;
-		}
-		status = cli_common_option(cli, &command_status, c);
-		if (status != CLI_CONTINUE)
-			return status;
-	}
+	status = cli_options(cli, &command_status, argc, argv, options, take_option, &query_flags);
+	if (status != CLI_CONTINUE)
+		return status;
 	if (argc > optind)
 		return cli_usage(&command_status, "what is '%s' for?", argv[optind]);
 	return show(cli, query_flags);
