@@ -12,6 +12,7 @@
 #include "../scan/engine.h"
 #include "../scan/scanner.h"
 #include "api.h"
+#include "kapi.h"
 
 /* Writers of tunables: run=2 works for a while, and must not be overtaken. */
 static DEFINE_MUTEX(tunable_lock);
@@ -64,6 +65,8 @@ static ssize_t tunable_store(const char *buf, size_t count, unsigned int *value,
 		WRITE_ONCE(*value, new);
 	mutex_unlock(&tunable_lock);
 	vmdedup_scanner_tuned();
+	if (value == &vmdedup_tunables.discover)
+		vmdedup_kapi_tuned();
 	return err ?: count;
 }
 

@@ -22,7 +22,8 @@ enum vmdedup_run {
 	X(scan_rate,		0, 1000000000, 0)			\
 	X(target_pass_secs,	1, 86400, 60)				\
 	X(huge_split_pages,	1, VMDEDUP_RUN_MAX, VMDEDUP_RUN_MAX / 4) \
-	X(merge_run_pages,	1, VMDEDUP_RUN_MAX, 64)
+	X(merge_run_pages,	1, VMDEDUP_RUN_MAX, 64)			\
+	X(discover,		0, 1, 1)
 
 /**
  * struct vmdedup_tunables - see Documentation/ABI for each
