@@ -320,6 +320,7 @@ static bool go_on(u64 deadline)
 	walk.nr = 0;
 	WRITE_ONCE(vmdedup_kvm_stats.tasks, walk.tasks);
 	drop_guests(false);
+	vmdedup_kvm_stats.searches++;
 	return true;
 }
 

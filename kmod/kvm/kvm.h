@@ -35,7 +35,8 @@
  * Written by the thread alone.
  */
 #define VMDEDUP_KVM_STATS(X)						\
-	X(polls,	"times that processes were looked through")	\
+	X(searches,	"times that all processes were looked through")	\
+	X(polls,	"pieces that it took to do so")			\
 	X(poll_ns,	"CPU and waiting time of all polls")		\
 	X(poll_last_ns,	"of the last poll")				\
 	X(poll_max_ns,	"of the longest poll")				\

@@ -20,6 +20,7 @@ static const struct {
 	{ "scan_rate", 0 },
 	{ "huge_split_pages", 128 },
 	{ "merge_run_pages", 64 },
+	{ "discover", 1 },
 };
 
 static void tunables_reset(void)
