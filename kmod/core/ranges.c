@@ -5,7 +5,7 @@
  * What lies below is cut anew by the firmware at each boot, and now and then
  * as one piece with what lies above.
  */
-#define LOW_MEMORY	(1ULL << 20)
+#define LOW_MEMORY	0x100000ULL
 
 static int range_cmp(const void *a, const void *b)
 {

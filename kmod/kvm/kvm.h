@@ -37,9 +37,9 @@
 #define VMDEDUP_KVM_STATS(X)						\
 	X(searches,	"times that all processes were looked through")	\
 	X(polls,	"pieces that it took to do so")			\
-	X(poll_ns,	"CPU and waiting time of all polls")		\
-	X(poll_last_ns,	"of the last poll")				\
-	X(poll_max_ns,	"of the longest poll")				\
+	X(cpu_ns,	"CPU time of all polls but the last")		\
+	X(poll_last_ns,	"from begin to end of the last poll")		\
+	X(poll_max_ns,	"from begin to end of the longest poll")	\
 	X(tasks,	"processes and threads looked at by the last search")	\
 	X(guests,	"processes with virtual machines being looked after") \
 	X(vms,		"their virtual machines")			\

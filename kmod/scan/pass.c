@@ -116,7 +116,7 @@ static int pass_request(struct vmdedup_worker *worker,
 		region = vmdedup_region_get(req->region);
 		if (!region)
 			return -ENOENT;
-		err = req->may(region->space->mm) ? 0 : -EPERM;
+		err = req->may(region->space->mm, region->space->pid) ? 0 : -EPERM;
 		if (!err)
 			err = pass_region(worker, region);
 		vmdedup_region_put(region);
@@ -124,7 +124,7 @@ static int pass_request(struct vmdedup_worker *worker,
 	}
 	while (!err && (region = vmdedup_region_next(id))) {
 		id = region->id;
-		if (req->may(region->space->mm))
+		if (req->may(region->space->mm, region->space->pid))
 			err = pass_region(worker, region);
 		else if (fatal_signal_pending(current))
 			err = -EINTR;
