@@ -92,7 +92,7 @@ per_poll()
 	polls0=$(stat_of polls) ns0=$(stat_of cpu_ns)
 	searched && searched && searched && searched
 	polls=$(($(stat_of polls) - polls0)) ns=$(($(stat_of cpu_ns) - ns0))
-	[ $polls -gt 0 ] || return 1
+	[ $polls -gt 0 ] && [ $ns -gt 0 ] || return 1
 	echo "$1: $((ns / polls / 1000)) us of CPU time per poll," \
 		"$(stat_of tasks) processes and threads," \
 		"longest so far $(($(stat_of poll_max_ns) / 1000)) us"
