@@ -90,28 +90,29 @@ suite()
 # without vmdedup: there a run that failed is made again, which is said, and its
 # log is kept. Not so if memory was corrupt or the host's kernel complained: that
 # is never explained away. (But for a stray int3, which no code of ours contains.)
+#
+# kvm_suite KERNEL NAME PROGRAM [ARG]...
 kvm_suite()
 {
-	local kernel=$1 module=$BUILD/kmod/$1/kmod/vmdedup.ko
-	local first=$logs/kvm-$1-first.log status=0
+	local kernel=$1 name=$2 first=$logs/$2-$1-first.log status=0
 
+	shift 2
 	if selftests/lab/qemu.sh sound; then
-		suite "$kernel" kvm 1800 "$root/selftests/kvm/run.sh" "$module"
+		suite "$kernel" "$name" 1800 "$@"
 		return
 	fi
 	echo "# takes some minutes, and is shown when it has ended"
-	suite "$kernel" kvm 1800 "$root/selftests/kvm/run.sh" "$module" \
-		> "$first" 2>&1 || status=$?
+	suite "$kernel" "$name" 1800 "$@" > "$first" 2>&1 || status=$?
 	if [ "$status" -eq 0 ] ||
 	   { [ "$status" -eq 126 ] &&
-	     ! grep -q 'Oops: int3' "$logs/kvm-$kernel/klog"; } ||
+	     ! grep -q 'Oops: int3' "$logs/$name-$kernel/klog"; } ||
 	   grep -qE "^# 'corrupt |^not ok .*(corrupt|complaint)" "$first"; then
 		cat "$first"
 		return "$status"
 	fi
 	grep '^not ok' "$first" | sed 's/^/# first run: /'
 	echo "# the first run ended with $status, see $first; trying again"
-	suite "$kernel" kvm 1800 "$root/selftests/kvm/run.sh" "$module"
+	suite "$kernel" "$name" 1800 "$@"
 }
 
 selftests/lab/packages.sh check || exit 1
@@ -130,14 +131,22 @@ stage oracle make --no-print-directory -C selftests/lab O="$BUILD/lab" check
 stage lint selftests/lint.sh
 stage dkms selftests/dkms.sh
 for kernel in $kernels; do
-	module=$BUILD/kmod/$kernel/kmod/vmdedup.ko
+	modules=$BUILD/kmod/$kernel/kmod
+	module=$modules/vmdedup.ko
 	stage "engine-$kernel" suite "$kernel" engine 1800 \
 		"$root/selftests/engine/run.sh" "$BUILD/engine" "$module"
 	# Kernels differ in what pagemap and kpageflags tell.
 	stage "estimate-$kernel" suite "$kernel" estimate 300 \
 		env CMOCKA_MESSAGE_OUTPUT=TAP \
 		"$BUILD/userspace-check/tests/test_estimate_live"
-	stage "kvm-$kernel" kvm_suite "$kernel"
+	stage "kvm-$kernel" kvm_suite "$kernel" kvm \
+		"$root/selftests/kvm/run.sh" "$module"
+	stage "discovery-machines-$kernel" suite "$kernel" discovery-machines \
+		1200 "$root/selftests/kvm/discovery.sh" "$BUILD/engine" \
+		"$modules" machines
+	stage "discovery-guests-$kernel" kvm_suite "$kernel" discovery-guests \
+		"$root/selftests/kvm/discovery.sh" "$BUILD/engine" "$modules" \
+		guests
 done
 
 echo "# took $SECONDS s, $skipped skipped"

@@ -39,12 +39,14 @@ tap()
 
 built()
 {
-	local kernel=$1 release
+	local kernel=$1 release module
 
 	release=$(cat "$build/kernels/$kernel/release")
 	run build -k "$release" --kernelsourcedir "$build/kernels/$kernel/kdir" &&
-	compgen -G "$dir/tree/vmdedup/$version/$release/*/module/vmdedup.ko*" \
-		> /dev/null
+	for module in vmdedup vmdedup_kvm; do
+		compgen -G "$dir/tree/vmdedup/$version/$release/*/module/$module.ko*" \
+			> /dev/null || return 1
+	done
 }
 
 same_version()

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The files below /sys/class/misc/vmdedup, as the source defines them.
+# The files below /sys/class/misc/vmdedup, as the source defines them; with the
+# argument kvm, those below /sys/module/vmdedup_kvm/parameters.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -15,6 +16,10 @@ names()
 		on && !/\\$/ { on = 0 }' "$1"
 }
 
+if [ "${1-}" = kvm ]; then
+	names "$root/kmod/kvm/kvm.h" VMDEDUP_KVM_STATS | sed 's/,.*//'
+	exit
+fi
 names "$root/kmod/scan/engine.h" VMDEDUP_TUNABLES | sed 's/,.*//'
 # The one that is a word.
 echo domain_policy

@@ -2,7 +2,6 @@
 /*
  * /dev/vmdedup. The contract, and every error, is in the UAPI header.
  */
-#include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
@@ -16,6 +15,7 @@
 
 #include <uapi/linux/vmdedup.h>
 
+#include "../compat/compat.h"
 #include "../mm/region.h"
 #include "../mm/unmerge.h"
 #include "../scan/engine.h"
@@ -26,16 +26,15 @@
 /* Passes that a caller may ask for in one call. */
 #define MAX_ROUNDS	1000
 
-static bool may_manage(struct mm_struct *mm)
+static bool may_manage(struct mm_struct *mm, struct pid *pid)
 {
-	return mm == current->mm || ns_capable(mm->user_ns, CAP_SYS_PTRACE);
+	return mm == current->mm || vmdedup_compat_may_ptrace(mm, pid, true);
 }
 
 /* Likewise, for looking through all of them: no audit record for each. */
-static bool may_see(struct mm_struct *mm)
+static bool may_see(struct mm_struct *mm, struct pid *pid)
 {
-	return mm == current->mm ||
-	       ns_capable_noaudit(mm->user_ns, CAP_SYS_PTRACE);
+	return mm == current->mm || vmdedup_compat_may_ptrace(mm, pid, false);
 }
 
 /* A process as the caller knows it, and its address space. */
@@ -70,7 +69,7 @@ static int target_get(struct target *target, pid_t nr)
 	target->uid = task_uid(task);
 	target->pid = get_task_pid(task, PIDTYPE_TGID);
 	put_task_struct(task);
-	if (target->mm && may_manage(target->mm))
+	if (target->mm && may_manage(target->mm, target->pid))
 		return 0;
 	put_pid(target->pid);
 	if (!target->mm)
@@ -186,7 +185,7 @@ static struct vmdedup_region *region_of(u64 id)
 
 	if (!region)
 		return ERR_PTR(-ENOENT);
-	if (may_manage(region->space->mm))
+	if (may_manage(region->space->mm, region->space->pid))
 		return region;
 	vmdedup_region_put(region);
 	return ERR_PTR(-EPERM);
@@ -273,7 +272,7 @@ static struct vmdedup_region *region_after(u64 id)
 
 	while ((region = vmdedup_region_next(id))) {
 		id = region->id;
-		if (may_see(region->space->mm))
+		if (may_see(region->space->mm, region->space->pid))
 			return region;
 		vmdedup_region_put(region);
 		cond_resched();

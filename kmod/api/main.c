@@ -65,4 +65,6 @@ module_exit(vmdedup_exit);
 MODULE_DESCRIPTION("De-duplication of the memory of KVM guests");
 MODULE_AUTHOR("The vmdedup authors");
 MODULE_LICENSE("GPL");
+/* Guests are found by a module of its own, which modprobe loads, too. */
+MODULE_SOFTDEP("post: vmdedup_kvm");
 MODULE_VERSION(VMDEDUP_VERSION);

@@ -13,6 +13,7 @@
 #include "../scan/recount.h"
 #include "../scan/scanner.h"
 #include "api.h"
+#include "kapi.h"
 
 /* Writers of tunables: run=2 works for a while, and must not be overtaken. */
 static DEFINE_MUTEX(tunable_lock);
@@ -68,6 +69,8 @@ static ssize_t tunable_store(const char *buf, size_t count, unsigned int *value,
 	mutex_unlock(&tunable_lock);
 	vmdedup_scanner_tuned();
 	vmdedup_netlink_tuned();
+	if (value == &vmdedup_tunables.discover)
+		vmdedup_kapi_tuned();
 	return err ?: count;
 }
 

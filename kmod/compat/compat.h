@@ -9,8 +9,12 @@
 #ifndef VMDEDUP_COMPAT_H
 #define VMDEDUP_COMPAT_H
 
+#include <linux/capability.h>
 #include <linux/mm.h>
 #include <linux/percpu_counter.h>
+#include <linux/pid.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
 
@@ -26,8 +30,15 @@
 #error "vmdedup: unknown migration entries; this kernel is not supported"
 #endif
 
+#if VMDEDUP_PROBE_owner_mm + VMDEDUP_PROBE_owner_exec != 1
+#error "vmdedup: unknown owner of address spaces; this kernel is not supported"
+#endif
+
 #if VMDEDUP_PROBE_leaf_softleaf
 #include <linux/leafops.h>
+#endif
+#if VMDEDUP_PROBE_owner_exec
+#include <linux/sched/exec_state.h>
 #endif
 
 /**
@@ -68,6 +79,45 @@ static inline long vmdedup_compat_gup_remote(struct mm_struct *mm,
 #else
 	return get_user_pages_remote(mm, addr, 1, flags, page, locked);
 #endif
+}
+
+/* The user namespace that an address space belongs to; under RCU. */
+static inline struct user_namespace *vmdedup_compat_owner(struct mm_struct *mm,
+							  struct pid *pid)
+{
+#if VMDEDUP_PROBE_owner_mm
+	return mm->user_ns;
+#else
+	struct task_struct *task = pid_task(pid, PIDTYPE_TGID);
+
+	if (!task || READ_ONCE(task->mm) != mm)
+		return NULL;
+	return rcu_dereference(task->exec_state)->user_ns;
+#endif
+}
+
+/**
+ * vmdedup_compat_may_ptrace() - has the caller CAP_SYS_PTRACE over a process?
+ * @mm: its address space; the caller keeps it
+ * @pid: the process
+ * @audit: whether asking leaves a record
+ *
+ * In the user namespace that the address space belongs to. Where that is asked
+ * of the process, the answer is no once it has gone.
+ */
+static inline bool vmdedup_compat_may_ptrace(struct mm_struct *mm,
+					     struct pid *pid, bool audit)
+{
+	struct user_namespace *ns;
+	bool may = false;
+
+	rcu_read_lock();
+	ns = vmdedup_compat_owner(mm, pid);
+	if (ns)
+		may = audit ? ns_capable(ns, CAP_SYS_PTRACE) :
+			      ns_capable_noaudit(ns, CAP_SYS_PTRACE);
+	rcu_read_unlock();
+	return may;
 }
 
 /* What a PTE that is neither none nor present stands for. */

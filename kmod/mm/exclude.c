@@ -4,6 +4,7 @@
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/wait.h>
 
 #include "exclude.h"
 
@@ -20,6 +21,9 @@ static DEFINE_MUTEX(exclude_lock);
 static LIST_HEAD(excludes);
 static unsigned int nr_excludes;
 static unsigned int changes;
+
+/* Where whoever discovers processes waits for a reason to do so at once. */
+DECLARE_WAIT_QUEUE_HEAD(vmdedup_discover_wait);
 
 static void exclude_del(struct exclude *ex)
 {
@@ -94,6 +98,7 @@ int vmdedup_exclude_set(struct pid *pid, bool excluded)
 	if (!err)
 		WRITE_ONCE(changes, changes + 1);
 	mutex_unlock(&exclude_lock);
+	wake_up(&vmdedup_discover_wait);
 	return err;
 }
 

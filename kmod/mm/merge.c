@@ -90,7 +90,7 @@ static void install(struct vm_area_struct *vma, unsigned long addr, pte_t *ptep,
 		pte = mk_pte(frame, vma->vm_page_prot);
 		vmdedup_frame_map(frame, vma->vm_mm);
 	} else {
-		pte = pte_mkspecial(pfn_pte(my_zero_pfn(addr),
+		pte = pte_mkspecial(pfn_pte(page_to_pfn(ZERO_PAGE(addr)),
 					    vma->vm_page_prot));
 		vmdedup_compat_rss_add(vma->vm_mm, MM_ANONPAGES, -1);
 	}

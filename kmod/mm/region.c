@@ -218,6 +218,9 @@ static int region_overlap(struct vmdedup_space *space,
 		if (args->start >= region->end || args->end <= region->start)
 			continue;
 		args->region_id = region->id;
+		/* What somebody has registered by hand is left to them. */
+		if (args->flags & VMDEDUP_REGION_DISCOVERED)
+			return -EEXIST;
 		if (args->start < region->start || args->end > region->end)
 			return -EEXIST;
 		region_adopt(region, args, hold);
@@ -445,6 +448,50 @@ bool vmdedup_region_reap(void)
 	return any;
 }
 
+/*
+ * One hold less. Returns the region if that was the last one: it is unlinked,
+ * and the caller retires it.
+ */
+static struct vmdedup_region *hold_drop(struct hold *hold)
+{
+	struct vmdedup_region *region = hold->region;
+	bool discovered = hold->owner->discovers;
+
+	lockdep_assert_held(&vmdedup_registry_lock);
+	hold_del(hold);
+	if (list_empty(&region->holds) &&
+	    !(region->flags & VMDEDUP_REGION_PERSIST)) {
+		region_unlink(region);
+		return region;
+	}
+	if (discovered)
+		WRITE_ONCE(region->flags,
+			   region->flags & ~VMDEDUP_REGION_DISCOVERED);
+	return NULL;
+}
+
+/**
+ * vmdedup_owner_drop() - an owner lets go of one region
+ * @owner: the owner
+ * @id: the region; one that has gone, or is not held, is no error
+ *
+ * The region goes if nobody else holds it. May sleep.
+ */
+void vmdedup_owner_drop(struct vmdedup_owner *owner, u64 id)
+{
+	struct vmdedup_region *region;
+	struct hold *hold = NULL;
+
+	mutex_lock(&vmdedup_registry_lock);
+	region = xa_load(&regions, id);
+	if (region)
+		hold = hold_find(region, owner);
+	region = hold ? hold_drop(hold) : NULL;
+	mutex_unlock(&vmdedup_registry_lock);
+	if (region)
+		region_retire(region);
+}
+
 /**
  * vmdedup_owner_init() - set up a file as a holder of regions
  * @owner: the file's
@@ -452,6 +499,7 @@ bool vmdedup_region_reap(void)
 void vmdedup_owner_init(struct vmdedup_owner *owner)
 {
 	INIT_LIST_HEAD(&owner->holds);
+	owner->discovers = false;
 }
 
 /**
@@ -469,15 +517,8 @@ void vmdedup_owner_release(struct vmdedup_owner *owner)
 		mutex_lock(&vmdedup_registry_lock);
 		hold = list_first_entry_or_null(&owner->holds, struct hold,
 						in_owner);
-		if (hold) {
-			region = hold->region;
-			hold_del(hold);
-			if (!list_empty(&region->holds) ||
-			    (region->flags & VMDEDUP_REGION_PERSIST))
-				region = NULL;
-			else
-				region_unlink(region);
-		}
+		if (hold)
+			region = hold_drop(hold);
 		mutex_unlock(&vmdedup_registry_lock);
 		if (region)
 			region_retire(region);

@@ -73,11 +73,13 @@ struct vmdedup_region {
 };
 
 /**
- * struct vmdedup_owner - a file, as a holder of regions
+ * struct vmdedup_owner - a file or a discovered guest, as a holder of regions
  * @holds: what it registered, under the registry lock
+ * @discovers: a guest; its regions are VMDEDUP_REGION_DISCOVERED
  */
 struct vmdedup_owner {
 	struct list_head holds;
+	bool discovers;
 };
 
 /**
@@ -90,7 +92,7 @@ struct vmdedup_owner {
  * @flags: VMDEDUP_REGION_*
  * @gpa: see struct vmdedup_region
  * @slot: likewise
- * @owner: the file, or NULL with VMDEDUP_REGION_PERSIST
+ * @owner: who holds it, or NULL with VMDEDUP_REGION_PERSIST
  * @region_id: out: the region; with -EEXIST the one in the way
  * @existed: out: within a region that was there
  */
@@ -133,6 +135,7 @@ struct vmdedup_region *vmdedup_region_next(u64 id);
 void vmdedup_region_put(struct vmdedup_region *region);
 
 void vmdedup_owner_init(struct vmdedup_owner *owner);
+void vmdedup_owner_drop(struct vmdedup_owner *owner, u64 id);
 void vmdedup_owner_release(struct vmdedup_owner *owner);
 
 bool vmdedup_region_enter(struct vmdedup_region *region);

@@ -149,7 +149,7 @@ static int request_each(struct vmdedup_worker *worker,
 		region = vmdedup_region_get(req->region);
 		if (!region)
 			return -ENOENT;
-		err = req->may(region->space->mm) ? 0 : -EPERM;
+		err = req->may(region->space->mm, region->space->pid) ? 0 : -EPERM;
 		if (!err)
 			err = work(worker, region);
 		vmdedup_region_put(region);
@@ -157,7 +157,7 @@ static int request_each(struct vmdedup_worker *worker,
 	}
 	while (!err && (region = vmdedup_region_next(id))) {
 		id = region->id;
-		if (req->may(region->space->mm))
+		if (req->may(region->space->mm, region->space->pid))
 			err = work(worker, region);
 		else if (fatal_signal_pending(current))
 			err = -EINTR;

@@ -13,14 +13,14 @@
 /**
  * struct vmdedup_merge_request - scan and merge now
  * @region: id of a region, or 0 for all that @may says yes to
- * @may: may the caller manage this address space?
+ * @may: may the caller manage this address space of this process?
  * @max_rounds: passes at the most, at least 1
  * @rounds: out: passes made
  * @total: out: events of all passes; skips of the last one
  */
 struct vmdedup_merge_request {
 	u64 region;
-	bool (*may)(struct mm_struct *mm);
+	bool (*may)(struct mm_struct *mm, struct pid *pid);
 	unsigned int max_rounds;
 	unsigned int rounds;
 	struct vmdedup_tally total;

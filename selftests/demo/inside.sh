@@ -1,16 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The demo, inside the lab: start guests, merge, compare, stop, look whether
-# all memory came back. Writes $LAB_OUT/demo.json.
+# The demo, inside the lab: start guests, load the modules, wait, compare, stop,
+# look whether all memory came back. Writes $LAB_OUT/demo.json.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 guest=$LAB_DIR/guest/guest.sh
 oracle=$LAB_BIN/oracle
 command=${BUILD:-$root/build}/userspace/vmdedup/vmdedup
-module=$LAB_MODULES/vmdedup.ko
 sysfs=/sys/class/misc/vmdedup
+discovery=/sys/module/vmdedup_kvm/parameters
 # Name and kernel of each guest.
 guests=(amber:6.1 birch:6.1 cedar:6.12 delta:6.12)
 guest_mib=128
@@ -53,6 +53,50 @@ start_guests()
 	done
 }
 
+counter()
+{
+	cat "$sysfs/stats/$1"
+}
+
+# The regions of the guests, as the oracle wants them: what else their QEMUs have
+# is nobody's guest.
+ranges()
+{
+	"$command" --pretty status | awk -v pids=" ${pids[*]} " '
+		{ sub(/,$/, "") }
+		$1 == "\"pid\":" { pid = $2 }
+		$1 == "\"start\":" { start = $2 }
+		$1 == "\"length\":" { bytes = $2 }
+		/^ *}/ && bytes && index(pids, " " pid " ") {
+			printf "%d:%x-%x\n", pid, start, start + bytes
+		}
+		/^ *}/ { bytes = 0 }'
+}
+
+# Until so many passes more are complete: the last began after now.
+passes()
+{
+	local i want
+
+	want=$(($(counter full_scans) + $1))
+	for ((i = 0; i < 300; i++)); do
+		[ "$(counter full_scans)" -lt $want ] || return 0
+		sleep 1
+	done
+	say "the scanner has not come around in $i s"
+	return 1
+}
+
+all_found()
+{
+	local pid found
+
+	found=$("$command" status)
+	for pid in "${pids[@]}"; do
+		grep -q "\"pid\": $pid\>" <<< "$found" || return 1
+	done
+}
+
 # Each guest goes through all of its memory once.
 verify()
 {
@@ -89,14 +133,21 @@ free_before=$(meminfo MemFree)
 say "before: $(mib "$(json_number /tmp/before.json resident_pages)") MiB in use by guests," \
 	"of which $(mib "$(json_number /tmp/before.json possible_pages)") MiB could be saved"
 
-# The default policy for huge pages first, then everything.
-insmod "$module"
-for pid in "${pids[@]}"; do
-	"$command" register "$pid" > /tmp/register 2>&1 || { cat /tmp/register; exit 1; }
+# All that an operator does.
+say "loading the modules"
+insmod "$LAB_MODULES/vmdedup.ko"
+insmod "$LAB_MODULES/vmdedup_kvm.ko"
+for ((waited = 0; waited < 60; waited++)); do
+	! all_found || break
+	sleep 1
 done
-say "merging with the default policy for huge pages (split from 128 of 512 pages on)"
-"$command" merge 2> /tmp/merge.err | sed 's/^/  /'
-"$oracle" --json "${pids[@]}" > /tmp/default.json
+all_found
+say "  found $(< $discovery/vms) virtual machines, $(counter regions) regions"
+say "merging in the background, with the default policy for huge pages" \
+	"(split from 128 of 512 pages on)"
+passes 3
+mapfile -t where < <(ranges)
+"$oracle" --json "${where[@]}" > /tmp/default.json
 kept=0
 for pid in "${pids[@]}"; do
 	kept=$((kept + $(awk '/^AnonHugePages/ { print $2 / 2048 }' "/proc/$pid/smaps_rollup")))
@@ -104,10 +155,11 @@ done
 say "  saved $(mib "$(json_number /tmp/default.json saved_pages)") MiB, kept $kept huge pages whole"
 say "merging with huge pages always split (huge_split_pages=1), to save all there is"
 echo 1 > $sysfs/huge_split_pages
-"$command" merge 2> /tmp/merge.err | sed 's/^/  /'
+passes 3
 
 # After.
-"$oracle" --json "${pids[@]}" > /tmp/after.json
+mapfile -t where < <(ranges)
+"$oracle" --json "${where[@]}" > /tmp/after.json
 free_after=$(meminfo MemFree)
 "$command" status --count > /tmp/status
 sed 's/^/  /' /tmp/status
@@ -122,7 +174,7 @@ verify
 say "shutting the guests down and unloading the module"
 "$guest" stop-all
 corrupt=$("$guest" corrupt-count)
-rmmod vmdedup
+rmmod vmdedup_kvm vmdedup
 end=$(settled unexplained)
 end_mapped=$(settled vmstat nr_mapped)
 # The kernel's own books vary by this much without any module, since each CPU

@@ -356,6 +356,7 @@ TEST_F(refuse, tunables)
 		{ "target_pass_secs", 100, { 0 } },
 		{ "huge_split_pages", 100, { "0", "513", "1000000" } },
 		{ "merge_run_pages", 100, { "0", "513", "1000000" } },
+		{ "discover", 0, { "2", "255" } },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(tunables); i++) {

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/atomic.h>
+#include <linux/export.h>
+#include <linux/mm.h>
+
+#include <uapi/linux/vmdedup.h>
+
+#include "../mm/exclude.h"
+#include "../scan/engine.h"
+#include "../scan/scanner.h"
+#include "kapi.h"
+
+/* How often the tunable was written. */
+static atomic_t tuned = ATOMIC_INIT(0);
+
+/**
+ * vmdedup_kapi_owner_init() - set up an owner of discovered regions
+ * @owner: of one guest
+ *
+ * Any context.
+ */
+void vmdedup_kapi_owner_init(struct vmdedup_owner *owner)
+{
+	vmdedup_owner_init(owner);
+	owner->discovers = true;
+}
+EXPORT_SYMBOL_GPL(vmdedup_kapi_owner_init);
+
+/**
+ * vmdedup_kapi_owner_release() - drop all regions of an owner
+ * @owner: the owner; it may be freed, or used again, afterwards
+ *
+ * Waits for those at work in the regions. May sleep; the caller holds no lock
+ * that is taken while memory is worked on, mmap_lock above all.
+ */
+void vmdedup_kapi_owner_release(struct vmdedup_owner *owner)
+{
+	vmdedup_owner_release(owner);
+}
+EXPORT_SYMBOL_GPL(vmdedup_kapi_owner_release);
+
+/**
+ * vmdedup_kapi_register() - look after a range of a guest's memory
+ * @args: the request: all but @flags, which is set here. The caller keeps
+ *	@args->mm by a reference of its own (mmgrab() will do: a region of an
+ *	address space that has ended is removed by and by)
+ *
+ * What is mapped in the range is not looked at: memory that cannot be merged is
+ * skipped when it is scanned, and counted by reason. May sleep; the caller holds
+ * no lock that is taken while memory is worked on.
+ *
+ * Return: 0 with @args->region_id set;
+ * -EINVAL if the range is empty, not of whole pages, or not in user space;
+ * -EEXIST if a region is in the way, whose id is in @args->region_id;
+ * -ENOSPC if there are too many regions; -ENOMEM.
+ */
+int vmdedup_kapi_register(struct vmdedup_register_args *args)
+{
+	int err;
+
+	if (!args->owner || !PAGE_ALIGNED(args->start) ||
+	    !PAGE_ALIGNED(args->end) || args->start >= args->end ||
+	    args->end > args->mm->task_size)
+		return -EINVAL;
+	args->flags = VMDEDUP_REGION_DISCOVERED;
+	err = vmdedup_region_register(args);
+	if (!err)
+		vmdedup_scanner_welcome();
+	return err;
+}
+EXPORT_SYMBOL_GPL(vmdedup_kapi_register);
+
+/**
+ * vmdedup_kapi_drop() - drop a region of an owner
+ * @owner: the owner
+ * @id: the region; it is no error if it has gone already
+ *
+ * The region stays if somebody else has registered it, too. May sleep, as
+ * vmdedup_kapi_owner_release().
+ */
+void vmdedup_kapi_drop(struct vmdedup_owner *owner, u64 id)
+{
+	vmdedup_owner_drop(owner, id);
+}
+EXPORT_SYMBOL_GPL(vmdedup_kapi_drop);
+
+/**
+ * vmdedup_kapi_set_slot() - the same memory is in another memory slot now
+ * @id: the region; it is no error if it has gone already
+ * @slot: the slot
+ *
+ * May sleep.
+ */
+void vmdedup_kapi_set_slot(u64 id, unsigned int slot)
+{
+	struct vmdedup_region *region = vmdedup_region_get(id);
+
+	if (!region)
+		return;
+	WRITE_ONCE(region->slot, slot);
+	vmdedup_region_put(region);
+}
+EXPORT_SYMBOL_GPL(vmdedup_kapi_set_slot);
+
+/**
+ * vmdedup_kapi_discover() - are guests to be discovered?
+ *
+ * The tunable "discover". If not, no discovered region is to be left. Any
+ * context.
+ */
+bool vmdedup_kapi_discover(void)
+{
+	return READ_ONCE(vmdedup_tunables.discover);
+}
+EXPORT_SYMBOL_GPL(vmdedup_kapi_discover);
+
+/**
+ * vmdedup_kapi_excluded() - is a process not to be discovered?
+ * @pid: of the process (thread group)
+ *
+ * May sleep.
+ */
+bool vmdedup_kapi_excluded(struct pid *pid)
+{
+	return vmdedup_excluded(pid);
+}
+EXPORT_SYMBOL_GPL(vmdedup_kapi_excluded);
+
+/**
+ * vmdedup_kapi_changes() - a number that changes with what the two above tell
+ *
+ * Read it before asking them, and ask again when it has changed: who does so
+ * misses nothing. Any context.
+ */
+unsigned int vmdedup_kapi_changes(void)
+{
+	return vmdedup_exclude_changes() + atomic_read_acquire(&tuned);
+}
+EXPORT_SYMBOL_GPL(vmdedup_kapi_changes);
+
+/**
+ * vmdedup_kapi_wait() - where to wait for vmdedup_kapi_changes() to change
+ */
+struct wait_queue_head *vmdedup_kapi_wait(void)
+{
+	return &vmdedup_discover_wait;
+}
+EXPORT_SYMBOL_GPL(vmdedup_kapi_wait);
+
+/**
+ * vmdedup_kapi_tuned() - the tunable "discover" was written
+ */
+void vmdedup_kapi_tuned(void)
+{
+	atomic_inc_return_release(&tuned);
+	wake_up(&vmdedup_discover_wait);
+}
