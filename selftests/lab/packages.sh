@@ -3,8 +3,8 @@
 #
 # The Debian packages that the project needs, and nothing else knows them.
 #
-#   packages.sh build|demo|check|debug     make sure that the group is installed
-#   packages.sh -l build|demo|check|debug  only list it
+#   packages.sh build|deb|demo|check|debug     make sure that the group is installed
+#   packages.sh -l build|deb|demo|check|debug  only list it
 #
 # Everything there: silent and fast.  Something missing: root installs it,
 # anybody else is told the command and gets exit status 1.
@@ -26,6 +26,19 @@ build=(
 	pkg-config
 )
 
+# What building Debian packages takes on top.
+deb=(
+	build-essential
+	debhelper
+	dh-dkms
+	libcmocka-dev
+	libncurses-dev
+	libnl-3-dev
+	libnl-genl-3-dev
+	systemd
+	udev
+)
+
 # What booting the lab with guests takes on top.
 demo=(
 	busybox-static
@@ -38,9 +51,10 @@ demo=(
 
 # What only the tests and the linters take.
 check=(
+	dbus
 	dkms
-	libcmocka-dev
 	liburing-dev
+	lintian
 	mandoc
 	perl
 	shellcheck
@@ -49,7 +63,7 @@ check=(
 
 usage()
 {
-	echo "usage: packages.sh [-l] build|demo|check|debug" >&2
+	echo "usage: packages.sh [-l] build|deb|demo|check|debug" >&2
 	exit 1
 }
 
@@ -72,8 +86,9 @@ fi
 
 case $1 in
 build)	want=("${build[@]}") ;;
+deb)	want=("${build[@]}" "${deb[@]}") ;;
 demo)	want=("${build[@]}" "${demo[@]}") ;;
-check)	want=("${build[@]}" "${demo[@]}" "${check[@]}") ;;
+check)	want=("${build[@]}" "${deb[@]}" "${demo[@]}" "${check[@]}") ;;
 debug)	want=("${build[@]}" "${debug[@]}") ;;
 *)	usage ;;
 esac
