@@ -33,8 +33,7 @@ tap()
 # Tests of another program, which prints results of its own.
 part()
 {
-	"$@"
-	[ $? -eq 0 ] || failed=$((failed + 1))
+	"$@" || failed=$((failed + 1))
 }
 
 same_version()
@@ -94,7 +93,7 @@ tap 'the dashboard uses metrics that exist' selftests/packages/dashboard.sh
 
 if [ "$(id -u)" -ne 0 ]; then
 	echo "ok - packages: installed # SKIP only root can mount a root to install them into"
-elif "selftests/lab/kernel.sh" $kernel > /dev/null; then
+elif selftests/lab/kernel.sh $kernel > /dev/null; then
 	part unshare --mount --propagation private \
 		selftests/packages/install.sh $kernel "$dir"
 	part selftests/lab/lab.sh -k $kernel -t 400 -o "$dir/lab" -d "$dir/installed" -- \

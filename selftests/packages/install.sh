@@ -24,8 +24,9 @@ overlay()
 {
 	local layer
 
-	layer=$(mktemp -d "$top/layer.XXXXXX") && mkdir "$layer/data" "$layer/work" &&
-	chmod 755 "$layer/data" &&
+	layer=$(mktemp -d "$top/layer.XXXXXX") || fail "$2"
+	mkdir "$layer/data" "$layer/work"
+	chmod 755 "$layer/data"
 	mount -t overlay -o "lowerdir=$1,upperdir=$layer/data,workdir=$layer/work" \
 		overlay "$2" || fail "$2"
 }
@@ -35,13 +36,15 @@ mount -t tmpfs -o mode=755 tmpfs "$top" || fail tmpfs
 mkdir "$top/root" "$top/empty"
 new=$top/root
 overlay / "$new"
-mount -t proc proc "$new/proc" && mount --rbind /dev "$new/dev" || fail proc, dev
+mount -t proc proc "$new/proc" || fail proc
+mount --rbind /dev "$new/dev" || fail dev
 for path in /run /tmp /sys; do
 	mount -t tmpfs -o mode=1777 tmpfs "$new$path" || fail "$path"
 done
 # The sources and builds may be below /tmp, or on another file system than /.
 for path in "$(dirname "$(dirname "$here")")" "$BUILD"; do
-	mkdir -p "$new$path" && mount --bind "$path" "$new$path" || fail "$path"
+	mkdir -p "$new$path"
+	mount --bind "$path" "$new$path" || fail "$path"
 done
 # The only kernel there is the one to build for; without a module.
 mkdir -p "$new/lib/modules"
