@@ -56,6 +56,7 @@ check=(
 	liburing-dev
 	lintian
 	mandoc
+	openssl
 	perl
 	shellcheck
 	sparse

@@ -84,6 +84,21 @@ modprobes()
 	done
 }
 
+# With a key made at the first use, which is what the MOK manager enrols.
+signed()
+{
+	local module
+
+	for module in vmdedup vmdedup_kvm; do
+		[ "$(modinfo -k "$RELEASE" -F sig_key $module)" = \
+		  "$(openssl x509 -inform DER -in /var/lib/dkms/mok.pub -noout -serial |
+			sed 's/serial=//; s/../&:/g; s/:$//')" ] || {
+			modinfo -k "$RELEASE" $module
+			return 1
+		}
+	done
+}
+
 manuals()
 {
 	local page
@@ -166,6 +181,7 @@ tap 'vmdedup.service is confined' hardened vmdedup.service 40
 tap 'vmdedup-metrics.service is confined' hardened vmdedup-metrics.service 25
 tap "dkms built for $RELEASE" built
 tap 'modprobe finds both modules' modprobes
+tap 'both are signed for Secure Boot' signed
 tap 'man finds the pages' manuals
 tap 'bash completion' completion
 tap 'a program with libvmdedup' library

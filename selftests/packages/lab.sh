@@ -42,7 +42,95 @@ unloads()
 	modprobe -r vmdedup_kvm && modprobe -r vmdedup && [ ! -e /dev/vmdedup ]
 }
 
+# systemd as the first process of a PID namespace, with what the packages enabled
+# and nothing that this machine did: its boot would take minutes here.
+boot()
+{
+	local wants=/etc/systemd/system unit
+
+	find $wants -path '*.wants/*' ! -name 'vmdedup*' -delete
+	rm -f $wants/default.target
+	printf '%s\n' '[Unit]' 'Requires=basic.target' 'After=basic.target' \
+		'Wants=multi-user.target' > $wants/lab.target
+	for unit in getty.target systemd-logind.service dbus.service \
+		systemd-networkd.service systemd-user-sessions.service \
+		e2scrub_reap.service; do
+		ln -sf /dev/null "$wants/$unit"
+	done
+	echo 'scan_rate = 12345' > /etc/vmdedup.conf
+	mkdir -p /var/lib/prometheus/node-exporter
+	env -i PATH="$PATH" setsid unshare --pid --fork --mount --mount-proc --kill-child \
+		/lib/systemd/systemd --unit=lab.target \
+		< /dev/null > /run/systemd.log 2>&1 &
+	for ((i = 0; i < 120; i++)); do
+		sleep 1
+		case $(systemctl is-system-running 2> /dev/null) in
+		running|degraded)	return 0 ;;
+		esac
+	done
+	cat /run/systemd.log
+	systemctl list-jobs
+	return 1
+}
+
+# unit NAME: it did what it should.
+unit()
+{
+	local state
+
+	state=$(systemctl show -P Result -P ExecMainStatus -P ActiveState "$1" | paste -sd ' ')
+	echo "$1: $state"
+	systemctl --no-pager --full status "$1"
+	journalctl --no-pager -u "$1" 2> /dev/null
+	[[ $state == "success 0 "* ]] || [[ $state == *" success 0"* ]]
+}
+
+settings()
+{
+	unit vmdedup.service && systemctl is-active vmdedup.service &&
+	[ "$(cat /sys/class/misc/vmdedup/scan_rate)" = 12345 ]
+}
+
+reload()
+{
+	echo 'scan_rate = 23456' > /etc/vmdedup.conf
+	systemctl reload vmdedup.service &&
+	[ "$(cat /sys/class/misc/vmdedup/scan_rate)" = 23456 ]
+}
+
+# The timer did it, or does it within half a minute.
+metrics()
+{
+	local file=/var/lib/prometheus/node-exporter/vmdedup.prom i
+
+	for ((i = 0; i < 60; i++)); do
+		[ -s $file ] && break
+		sleep 1
+	done
+	unit vmdedup-metrics.service && grep -q '^vmdedup_guests ' $file &&
+	[ "$(stat -c %a $file)" = 644 ]
+}
+
+# By udev's rule: as for /dev/kvm.
+device()
+{
+	udevadm settle --timeout=30
+	ls -l /dev/vmdedup
+	[ "$(stat -c '%a %G' /dev/vmdedup)" = '660 kvm' ]
+}
+
+stops()
+{
+	systemctl stop vmdedup.service && [ ! -e /sys/module/vmdedup ]
+}
+
 tap 'what was installed is put in place' install
 tap "modprobe on $release, vmdedup status" loads
 tap 'modprobe -r' unloads
+tap 'systemd starts' boot
+tap 'vmdedup.service loads the modules and applies vmdedup.conf' settings
+tap 'systemctl reload vmdedup applies it again' reload
+tap 'vmdedup-metrics.timer writes metrics for Prometheus' metrics
+tap 'udev gives /dev/vmdedup to the group kvm' device
+tap 'systemctl stop vmdedup unloads the modules' stops
 [ "$failed" -eq 0 ]
