@@ -50,7 +50,7 @@ done
 mkdir -p "$new/lib/modules"
 overlay "$kernel/lib/modules" "$new/lib/modules"
 # An earlier make install of this machine is not ours to test.
-rm -rf "$new/var/lib/dkms" "$new/usr/src/vmdedup-"*
+rm -rf "$new/var/lib/dkms/"* "$new/usr/src/vmdedup-"*
 
 # No service may be started, nobody asked.
 printf '#!/bin/sh\nexit 101\n' > "$new/usr/sbin/policy-rc.d"

@@ -87,15 +87,14 @@ modprobes()
 # With a key made at the first use, which is what the MOK manager enrols.
 signed()
 {
-	local module
+	local module serial
 
+	serial=$(openssl x509 -inform DER -in /var/lib/dkms/mok.pub -noout -serial |
+		sed 's/serial=//; s/../&:/g; s/:$//')
+	[ -n "$serial" ] || return 1
 	for module in vmdedup vmdedup_kvm; do
-		[ "$(modinfo -k "$RELEASE" -F sig_key $module)" = \
-		  "$(openssl x509 -inform DER -in /var/lib/dkms/mok.pub -noout -serial |
-			sed 's/serial=//; s/../&:/g; s/:$//')" ] || {
-			modinfo -k "$RELEASE" $module
-			return 1
-		}
+		modinfo -k "$RELEASE" $module
+		[ "$(modinfo -k "$RELEASE" -F sig_key $module)" = "$serial" ] || return 1
 	done
 }
 
