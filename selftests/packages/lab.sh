@@ -29,7 +29,7 @@ install()
 	mkdir -p /run/modules/data /run/modules/work &&
 	mount -t overlay -o lowerdir=/lib/modules,upperdir=/run/modules/data,workdir=/run/modules/work \
 		overlay /lib/modules &&
-	cp -a "$dir/." /
+	tar -c -C "$dir" . | tar -x -C / --keep-directory-symlink
 }
 
 loads()
@@ -46,7 +46,7 @@ unloads()
 # and nothing that this machine did: its boot would take minutes here.
 boot()
 {
-	local wants=/etc/systemd/system unit
+	local wants=/etc/systemd/system unit end=$((SECONDS + 120))
 
 	find $wants -path '*.wants/*' ! -name 'vmdedup*' -delete
 	rm -f $wants/default.target
@@ -54,7 +54,7 @@ boot()
 		'Wants=multi-user.target' > $wants/lab.target
 	for unit in getty.target systemd-logind.service dbus.service \
 		systemd-networkd.service systemd-user-sessions.service \
-		e2scrub_reap.service; do
+		e2scrub_reap.service systemd-udev-trigger.service; do
 		ln -sf /dev/null "$wants/$unit"
 	done
 	echo 'scan_rate = 12345' > /etc/vmdedup.conf
@@ -62,14 +62,14 @@ boot()
 	env -i PATH="$PATH" setsid unshare --pid --fork --mount --mount-proc --kill-child \
 		/lib/systemd/systemd --unit=lab.target \
 		< /dev/null > /run/systemd.log 2>&1 &
-	for ((i = 0; i < 120; i++)); do
+	until [ $SECONDS -gt $end ]; do
 		sleep 1
-		case $(systemctl is-system-running 2> /dev/null) in
+		case $(timeout 10 systemctl is-system-running 2> /dev/null) in
 		running|degraded)	return 0 ;;
 		esac
 	done
 	cat /run/systemd.log
-	systemctl list-jobs
+	timeout 10 systemctl --no-pager list-jobs
 	return 1
 }
 
@@ -101,10 +101,9 @@ reload()
 # The timer did it, or does it within half a minute.
 metrics()
 {
-	local file=/var/lib/prometheus/node-exporter/vmdedup.prom i
+	local file=/var/lib/prometheus/node-exporter/vmdedup.prom end=$((SECONDS + 60))
 
-	for ((i = 0; i < 60; i++)); do
-		[ -s $file ] && break
+	until [ -s $file ] || [ $SECONDS -gt $end ]; do
 		sleep 1
 	done
 	unit vmdedup-metrics.service && grep -q '^vmdedup_guests ' $file &&
