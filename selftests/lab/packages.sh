@@ -51,7 +51,6 @@ demo=(
 
 # What only the tests and the linters take.
 check=(
-	dbus
 	dkms
 	liburing-dev
 	lintian
@@ -100,6 +99,7 @@ release=$(. /etc/os-release && echo "${VERSION_ID:-12}")
 if [ "${release%%.*}" -ge 13 ]; then
 	want=("${want[@]/%libelf1/libelf1t64}")
 	want=("${want[@]/%pkg-config/pkgconf}")
+	want=("${want[@]/%udev/systemd-dev}")
 fi
 
 if [ $list = 1 ]; then
