@@ -31,7 +31,6 @@ deb=(
 	build-essential
 	debhelper
 	dh-dkms
-	libcmocka-dev
 	libncurses-dev
 	libnl-3-dev
 	libnl-genl-3-dev
@@ -52,6 +51,7 @@ demo=(
 # What only the tests and the linters take.
 check=(
 	dkms
+	libcmocka-dev
 	liburing-dev
 	lintian
 	mandoc
