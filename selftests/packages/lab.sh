@@ -42,11 +42,10 @@ unloads()
 	modprobe -r vmdedup_kvm && modprobe -r vmdedup && [ ! -e /dev/vmdedup ]
 }
 
-systemd=
 # in_systemd COMMAND...: where systemd knows who asks.
 in_systemd()
 {
-	timeout 60 nsenter --target "$systemd" --pid --mount -- "$@"
+	timeout 60 nsenter --target "$(cat /run/systemd.pid)" --pid --mount -- "$@"
 }
 
 # systemd as the first process of a PID namespace, with what the packages enabled
@@ -74,7 +73,7 @@ boot()
 	until [ $SECONDS -gt $end ]; do
 		sleep 1
 		# The child of what was just begun.
-		systemd=$(pgrep -P $! -x systemd) || continue
+		pgrep -P $! -x systemd > /run/systemd.pid || continue
 		case $(in_systemd systemctl is-system-running 2> /dev/null) in
 		running|degraded)	return 0 ;;
 		esac
