@@ -3,6 +3,7 @@
 #   make                    module for the running kernel, library and command
 #   make install            install them (then: modprobe vmdedup)
 #   make dkms-source        put the source where dkms finds it
+#   make deb                Debian packages, in build/deb/
 #   make demo               de-duplicate live KVM guests in a virtual KVM host
 #   make check              all tests
 #   make help               the rest
@@ -18,7 +19,7 @@ lab_modules := $(addprefix lab-module-,$(KERNELS))
 
 .PHONY: all modules userspace install modules_install clean distclean help
 .PHONY: demo check lint lab lab-tools lab-modules $(lab_modules) packages-%
-.PHONY: dkms-source dkms-check
+.PHONY: dkms-source dkms-check host_install deb packages-test
 
 all: modules userspace
 
@@ -32,10 +33,20 @@ modules_install:
 	$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_DIR=updates modules_install
 	depmod -a
 
-install: modules_install
+install: modules_install host_install
 	$(MAKE) -C userspace O=$(O)/userspace install
-	install -D -m 644 packaging/60-vmdedup.rules \
-		$(DESTDIR)/lib/udev/rules.d/60-vmdedup.rules
+
+# What makes a host use it: who may open the device, what is loaded and set at
+# boot, what is watched. Settings that are there are kept.
+UNITDIR ?= /lib/systemd/system
+UDEVDIR ?= /lib/udev
+host_install:
+	install -D -m 644 -t $(DESTDIR)$(UDEVDIR)/rules.d packaging/60-vmdedup.rules
+	install -D -m 644 -t $(DESTDIR)$(UNITDIR) packaging/systemd/*
+	install -D -m 644 -t $(DESTDIR)/usr/lib/modules-load.d packaging/modules-load.d/*
+	install -D -m 644 -t $(DESTDIR)/usr/share/vmdedup/grafana packaging/grafana/*
+	[ -e $(DESTDIR)/etc/vmdedup.conf ] || \
+		install -D -m 644 -t $(DESTDIR)/etc packaging/vmdedup.conf
 
 # The modules for the lab's kernels are built in copies of the source, so that
 # one does not get in the way of the other.
@@ -84,6 +95,25 @@ dkms-source:
 
 dkms-check: packages-check
 	selftests/dkms.sh
+
+# Debian wants debian/ at the top: there it is, in a copy.
+deb := $(O)/deb
+deb: packages-deb
+	rm -rf $(deb)
+	mkdir -p $(deb)/vmdedup-$(VERSION)
+	tar -c --exclude-vcs --exclude=./build --exclude='./.*' --exclude='*.ko' \
+		--exclude='*.o' --exclude='*.mod' --exclude='*.mod.c' \
+		--exclude=modules.order --exclude=Module.symvers \
+		--exclude=vmdedup_probes.h . | tar -x -C $(deb)/vmdedup-$(VERSION)
+	mv $(deb)/vmdedup-$(VERSION)/packaging/debian $(deb)/vmdedup-$(VERSION)
+	cd $(deb)/vmdedup-$(VERSION) && DEB_BUILD_OPTIONS="noautodbgsym $$DEB_BUILD_OPTIONS" \
+		dpkg-buildpackage -us -uc > ../build.log 2>&1 || \
+		{ tail -n 30 ../build.log >&2; exit 1; }
+	rm -rf $(deb)/vmdedup-$(VERSION)
+	@ls $(deb)/*.deb
+
+packages-test: packages-check
+	selftests/packages.sh
 
 packages-%:
 	@$(lab)/packages.sh $*

@@ -130,6 +130,7 @@ stage splats selftests/lab/splats-test.sh
 stage oracle make --no-print-directory -C selftests/lab O="$BUILD/lab" check
 stage lint selftests/lint.sh
 stage dkms selftests/dkms.sh
+stage packages selftests/packages.sh
 for kernel in $kernels; do
 	modules=$BUILD/kmod/$kernel/kmod
 	module=$modules/vmdedup.ko

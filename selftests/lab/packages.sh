@@ -3,8 +3,8 @@
 #
 # The Debian packages that the project needs, and nothing else knows them.
 #
-#   packages.sh build|demo|check|debug     make sure that the group is installed
-#   packages.sh -l build|demo|check|debug  only list it
+#   packages.sh build|deb|demo|check|debug     make sure that the group is installed
+#   packages.sh -l build|deb|demo|check|debug  only list it
 #
 # Everything there: silent and fast.  Something missing: root installs it,
 # anybody else is told the command and gets exit status 1.
@@ -28,6 +28,18 @@ build=(
 	pkg-config
 )
 
+# What building Debian packages takes on top.
+deb=(
+	build-essential
+	debhelper
+	dh-dkms
+	libncurses-dev
+	libnl-3-dev
+	libnl-genl-3-dev
+	systemd
+	udev
+)
+
 # What booting the lab with guests takes on top.
 demo=(
 	busybox-static
@@ -46,7 +58,9 @@ check=(
 	libcmocka-dev
 	libnl-genl-3-dev
 	liburing-dev
+	lintian
 	mandoc
+	openssl
 	perl
 	python3-jsonschema
 	python3-yaml
@@ -56,7 +70,7 @@ check=(
 
 usage()
 {
-	echo "usage: packages.sh [-l] build|demo|check|debug" >&2
+	echo "usage: packages.sh [-l] build|deb|demo|check|debug" >&2
 	exit 1
 }
 
@@ -79,8 +93,9 @@ fi
 
 case $1 in
 build)	want=("${build[@]}") ;;
+deb)	want=("${build[@]}" "${deb[@]}") ;;
 demo)	want=("${build[@]}" "${demo[@]}") ;;
-check)	want=("${build[@]}" "${demo[@]}" "${check[@]}") ;;
+check)	want=("${build[@]}" "${deb[@]}" "${demo[@]}" "${check[@]}") ;;
 debug)	want=("${build[@]}" "${debug[@]}") ;;
 *)	usage ;;
 esac
@@ -91,6 +106,7 @@ release=$(. /etc/os-release && echo "${VERSION_ID:-12}")
 if [ "${release%%.*}" -ge 13 ]; then
 	want=("${want[@]/%libelf1/libelf1t64}")
 	want=("${want[@]/%pkg-config/pkgconf}")
+	want=("${want[@]/%udev/systemd-dev}")
 fi
 
 if [ $list = 1 ]; then
