@@ -132,12 +132,6 @@ uint64_t do_wrong(uint64_t addr, uint64_t pages, uint64_t seed);
 /* setresuid(); returns 0 or errno. */
 uint64_t do_setuid(uint64_t uid, uint64_t b, uint64_t c);
 
-/* The harness' 30 s are not enough for an emulated CPU on a busy machine. */
-#ifdef TEST_TIMEOUT_DEFAULT
-#undef TEST_TIMEOUT_DEFAULT
-#define TEST_TIMEOUT_DEFAULT 120
-#endif
-
 /* Fixtures: set @fd or skip without a device. */
 #define VD_SETUP(fd) do {						\
 	(fd) = vd_begin();						\
