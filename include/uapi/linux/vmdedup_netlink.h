@@ -26,7 +26,7 @@
  * is set if anything did.
  *
  * Errors. Requests that are refused change nothing and say why in words
- * (NLMSGERR_ATTR_MSG).
+ * (NLMSGERR_ATTR_MSG); but for dumps on 6.1, where the kernel has no way to.
  *	EINVAL		an attribute is missing, of the wrong kind, or its value
  *			is out of range
  *	ENOENT		no such guest or region
