@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 
 #include <netlink/genl/genl.h>
@@ -14,7 +15,7 @@
 
 #define N 8
 #define NOBODY 65534
-#define FUZZ_MESSAGES 20000
+#define FUZZ_MESSAGES 8000
 #define FUZZ_BYTES 256
 
 FIXTURE(badnetlink) {
@@ -134,6 +135,17 @@ static int try(struct vn *nl, const struct attempt *a)
 	return vn_talk(nl, msg, NULL, NULL);
 }
 
+/* Up to 6.1, what begins a dump has no way to say more than a number. */
+static bool dumps_have_words(void)
+{
+	struct utsname uts;
+	int major = 0, minor = 0;
+
+	uname(&uts);
+	sscanf(uts.release, "%d.%d", &major, &minor);
+	return major > 6 || (major == 6 && minor > 1);
+}
+
 TEST_F(badnetlink, refused_in_words)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(attempts); i++) {
@@ -144,7 +156,8 @@ TEST_F(badnetlink, refused_in_words)
 		}
 		EXPECT_EQ(0, self->nl.messages);
 		/* An unknown command is the core's to refuse. */
-		if (err != -EOPNOTSUPP) {
+		if (err != -EOPNOTSUPP &&
+		    (!(attempts[i].flags & NLM_F_DUMP) || dumps_have_words())) {
 			EXPECT_STRNE("", self->nl.text) {
 				TH_LOG("%s: no words", attempts[i].what);
 			}
