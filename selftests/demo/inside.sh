@@ -91,7 +91,7 @@ all_found()
 {
 	local pid found
 
-	found=$("$command" status)
+	found=$("$command" --pretty status)
 	for pid in "${pids[@]}"; do
 		grep -q "\"pid\": $pid\>" <<< "$found" || return 1
 	done
