@@ -54,7 +54,7 @@ modules()
 
 built()
 {
-	local kernel=$1 release module
+	local kernel=$1 release
 
 	release=$(cat "$build/kernels/$kernel/release")
 	run build -k "$release" --kernelsourcedir "$build/kernels/$kernel/kdir" &&

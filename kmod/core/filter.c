@@ -2,14 +2,30 @@
 #include "filter.h"
 
 /* In a tag, beside the sketch's bits: */
-#define TAG		0x3fff
-#define ELSEWHERE	0x4000	/* seen at two places in this epoch */
-#define WAS_ELSEWHERE	0x8000	/* in the one before */
+#define TAG		0x0fff
+#define ELSEWHERE	0x1000	/* seen at two places in this epoch */
+#define PLACE_SHIFT	13	/* the place's high bits */
 
 /* In a state: */
-#define PLACE		0x0f	/* hash of the place last seen at */
-#define ODD		0x10	/* seen in an odd epoch */
-#define LIFE_SHIFT	5	/* generations that it is remembered for */
+#define PLACE_LOW	0x1f	/* its low bits */
+#define PLACE_LOW_BITS	5
+#define ODD		0x20	/* seen in an odd epoch */
+#define LIFE_SHIFT	6	/* generations that it is remembered for */
+
+/* Hashes of places; no page has the last one, which stands for a frame. */
+#define FRAME		255
+
+/* How often a line is tried for a frame. */
+#define MARK_TRIES	1000
+
+/* One sketch, unpacked. */
+struct slot {
+	u16 tag;
+	bool elsewhere;
+	u8 place;
+	bool odd;
+	u8 life;
+};
 
 /* Slots to a line that are filled when there are as many pages as planned for. */
 #define LOAD		17
@@ -49,8 +65,32 @@ u64 vmdedup_filter_lines(u64 pages)
 static struct vmdedup_filter_line *line_of(const struct vmdedup_filter *filter,
 					   u64 sketch)
 {
-	return &filter->line[(u64)((unsigned __int128)sketch *
-				   filter->nr_lines >> 64)];
+	return &filter->line[mul_u64_u64_shr(sketch, filter->nr_lines, 64)];
+}
+
+static struct slot slot_get(const struct vmdedup_filter_line *line,
+			    unsigned int i)
+{
+	u16 tag = line->tag[i];
+	u8 state = line->state[i];
+
+	return (struct slot){
+		.tag = tag & TAG,
+		.elsewhere = tag & ELSEWHERE,
+		.place = tag >> PLACE_SHIFT << PLACE_LOW_BITS |
+			 (state & PLACE_LOW),
+		.odd = state & ODD,
+		.life = state >> LIFE_SHIFT,
+	};
+}
+
+static void slot_set(struct vmdedup_filter_line *line, unsigned int i,
+		     const struct slot *slot)
+{
+	line->tag[i] = slot->tag | (slot->elsewhere ? ELSEWHERE : 0) |
+		       slot->place >> PLACE_LOW_BITS << PLACE_SHIFT;
+	line->state[i] = (slot->place & PLACE_LOW) | (slot->odd ? ODD : 0) |
+			 slot->life << LIFE_SHIFT;
 }
 
 static u16 tag_of(u64 sketch)
@@ -58,16 +98,17 @@ static u16 tag_of(u64 sketch)
 	return (sketch & TAG) ?: 1;
 }
 
-static u8 odd_epoch(const struct vmdedup_filter *filter)
+static bool odd_epoch(const struct vmdedup_filter *filter)
 {
-	return READ_ONCE(filter->generation) / VMDEDUP_FILTER_EPOCH % 2 ? ODD : 0;
+	return READ_ONCE(filter->generation) / VMDEDUP_FILTER_EPOCH % 2;
 }
 
 static u8 hash_place(const struct vmdedup_filter *filter, u64 place)
 {
 	u64 x = (place ^ READ_ONCE(filter->salt)) * 0x9e3779b97f4a7c15ULL;
 
-	return (x ^ (x >> 32)) * 0xd6e8feb86659fd93ULL >> 60;
+	x = (x ^ (x >> 32)) * 0xd6e8feb86659fd93ULL;
+	return (x >> 32) * FRAME >> 32;
 }
 
 static bool line_trylock(struct vmdedup_filter_line *line)
@@ -77,6 +118,7 @@ static bool line_trylock(struct vmdedup_filter_line *line)
 
 static void line_unlock(struct vmdedup_filter_line *line)
 {
+	/* What was written under the lock comes before. */
 	smp_store_release(&line->lock, 0);
 }
 
@@ -92,16 +134,18 @@ static unsigned int line_find(const struct vmdedup_filter_line *line, u16 tag)
 	return i;
 }
 
-static enum vmdedup_seen slot_note(u16 *tag, u8 *state, u8 now)
+/* @now was seen, which is known as @slot already. */
+static void slot_see(struct slot *slot, const struct slot *now)
 {
-	u8 life = max(*state >> LIFE_SHIFT, now >> LIFE_SHIFT);
-
-	if ((*state & ODD) != (now & ODD))
-		*tag = (*tag & TAG) | (*tag & ELSEWHERE ? WAS_ELSEWHERE : 0);
-	else if ((*state & PLACE) != (now & PLACE))
-		*tag |= ELSEWHERE;
-	*state = (now & (PLACE | ODD)) | life << LIFE_SHIFT;
-	return *tag & ~TAG ? VMDEDUP_SEEN_ELSEWHERE : VMDEDUP_SEEN_HERE;
+	slot->life = max(slot->life, now->life);
+	if (slot->place == FRAME)
+		return;
+	if (now->place == FRAME || slot->odd != now->odd)
+		slot->elsewhere = now->elsewhere;
+	else if (slot->place != now->place)
+		slot->elsewhere = true;
+	slot->place = now->place;
+	slot->odd = now->odd;
 }
 
 /**
@@ -125,31 +169,67 @@ void vmdedup_filter_prefetch(const struct vmdedup_filter *filter, u64 sketch)
  * Threads may do so at once: one that finds another at the same line leaves it
  * at that, and the page to the next time. Any context.
  *
- * Return: whether it was seen elsewhere too, in this epoch or the last.
+ * Return: whether it was seen elsewhere too, in this epoch.
  */
-enum vmdedup_seen vmdedup_filter_note(struct vmdedup_filter *filter, u64 sketch,
+enum vmdedup_sighting vmdedup_filter_note(struct vmdedup_filter *filter, u64 sketch,
 				      u64 place, unsigned int life)
 {
 	struct vmdedup_filter_line *line = line_of(filter, sketch);
-	enum vmdedup_seen seen = VMDEDUP_SEEN_HERE;
-	u8 now = hash_place(filter, place) | odd_epoch(filter) |
-		 min(life, (unsigned int)VMDEDUP_FILTER_LIFE_MAX) << LIFE_SHIFT;
-	u16 tag = tag_of(sketch);
-	unsigned int slot;
+	struct slot slot, now = {
+		.tag = tag_of(sketch),
+		.place = hash_place(filter, place),
+		.odd = odd_epoch(filter),
+		.life = min_t(unsigned int, life, VMDEDUP_FILTER_LIFE_MAX),
+	};
+	unsigned int i;
 
+	slot = now;
 	if (!line_trylock(line))
 		return VMDEDUP_SEEN_HERE;
-	slot = line_find(line, tag);
-	if (slot == VMDEDUP_FILTER_SLOTS) {
+	i = line_find(line, now.tag);
+	if (i == VMDEDUP_FILTER_SLOTS) {
 		atomic_inc(&filter->refused);
-	} else if (!line->tag[slot]) {
-		line->tag[slot] = tag;
-		line->state[slot] = now;
 	} else {
-		seen = slot_note(&line->tag[slot], &line->state[slot], now);
+		if (line->tag[i]) {
+			slot = slot_get(line, i);
+			slot_see(&slot, &now);
+		}
+		slot_set(line, i, &slot);
 	}
 	line_unlock(line);
-	return seen;
+	return slot.elsewhere ? VMDEDUP_SEEN_ELSEWHERE : VMDEDUP_SEEN_HERE;
+}
+
+/**
+ * vmdedup_filter_mark() - a sketch is that of a shared frame
+ * @filter: with a table
+ * @sketch: which
+ *
+ * Holds for VMDEDUP_FILTER_LIFE_MAX generations. In a line that is full it takes
+ * another's place: frames are shared, most pages are not. If others are at the
+ * line for long it is left at that until the next time. Does not sleep.
+ */
+void vmdedup_filter_mark(struct vmdedup_filter *filter, u64 sketch)
+{
+	struct vmdedup_filter_line *line = line_of(filter, sketch);
+	struct slot mark = {
+		.tag = tag_of(sketch),
+		.elsewhere = true,
+		.place = FRAME,
+		.life = VMDEDUP_FILTER_LIFE_MAX,
+	};
+	unsigned int i, tries = MARK_TRIES;
+
+	while (!line_trylock(line))
+		if (!--tries)
+			return;
+	i = line_find(line, mark.tag);
+	if (i == VMDEDUP_FILTER_SLOTS) {
+		atomic_inc(&filter->refused);
+		i = (sketch >> 16) % VMDEDUP_FILTER_SLOTS;
+	}
+	slot_set(line, i, &mark);
+	line_unlock(line);
 }
 
 /* Forget what was not seen for long, and close the gaps; returns what is left. */
@@ -158,13 +238,12 @@ static unsigned int line_sweep(struct vmdedup_filter_line *line)
 	unsigned int i, left = 0;
 
 	for (i = 0; i < VMDEDUP_FILTER_SLOTS && line->tag[i]; i++) {
-		u8 life = line->state[i] >> LIFE_SHIFT;
+		struct slot slot = slot_get(line, i);
 
-		if (!life)
+		if (!slot.life)
 			continue;
-		line->tag[left] = line->tag[i];
-		line->state[left++] = (line->state[i] & (PLACE | ODD)) |
-				      (life - 1) << LIFE_SHIFT;
+		slot.life--;
+		slot_set(line, left++, &slot);
 	}
 	for (i = left; i < VMDEDUP_FILTER_SLOTS; i++)
 		line->tag[i] = 0;

@@ -3,10 +3,10 @@
  * The filter: which sketches were seen at one place only, which at more?
  *
  * A hash table of cache lines without chains. A line has room for 21 sketches,
- * of which it keeps 14 bits each and ten bits of state: some 3.8 bytes a page if
- * lines are filled to four fifths. What it says may be wrong, both ways: two
- * sketches can have the same bits (once in a thousand pages), which costs a
- * checksum in vain; and a pair can be taken for one place (one in 16), or not
+ * of which it keeps 12 bits each and twelve bits of state: some 3.8 bytes a page
+ * if lines are filled to four fifths. What it says may be wrong, both ways: two
+ * sketches can have the same bits (four pages in a thousand), which costs a
+ * checksum in vain; and a pair can be taken for one place (one in 255), or not
  * fit in, which delays its merge.
  *
  * Time goes in generations. A sketch is forgotten when it was not seen for as
@@ -14,6 +14,8 @@
  * for longer. After VMDEDUP_FILTER_EPOCH generations places are hashed anew, so
  * that no pair is missed for ever; and what was seen elsewhere is forgotten if
  * it is not seen so again.
+ *
+ * Shared frames are marked: whatever has their sketch is elsewhere, too.
  */
 #ifndef VMDEDUP_CORE_FILTER_H
 #define VMDEDUP_CORE_FILTER_H
@@ -21,12 +23,12 @@
 #include "gate.h"
 
 #define VMDEDUP_FILTER_SLOTS	21
-#define VMDEDUP_FILTER_EPOCH	8
+#define VMDEDUP_FILTER_EPOCH	4
 #define VMDEDUP_FILTER_LIFE_MAX	(VMDEDUP_FILTER_EPOCH - 1)
 
 /**
  * struct vmdedup_filter_line - one cache line of it
- * @tag: part of a sketch and two bits of state; 0 for a free slot
+ * @tag: part of a sketch and four bits of state; 0 for a free slot
  * @state: the rest of it
  * @lock: 1 while somebody is at it
  */
@@ -54,7 +56,7 @@ struct vmdedup_filter {
 	atomic_t refused;
 };
 
-enum vmdedup_seen {
+enum vmdedup_sighting {
 	VMDEDUP_SEEN_HERE,	/* at no other place, as far as is known */
 	VMDEDUP_SEEN_ELSEWHERE,
 };
@@ -64,8 +66,9 @@ void vmdedup_filter_init(struct vmdedup_filter *filter,
 			 u64 salt);
 u64 vmdedup_filter_lines(u64 pages);
 void vmdedup_filter_prefetch(const struct vmdedup_filter *filter, u64 sketch);
-enum vmdedup_seen vmdedup_filter_note(struct vmdedup_filter *filter, u64 sketch,
+enum vmdedup_sighting vmdedup_filter_note(struct vmdedup_filter *filter, u64 sketch,
 				      u64 place, unsigned int life);
+void vmdedup_filter_mark(struct vmdedup_filter *filter, u64 sketch);
 void vmdedup_filter_sweep(struct vmdedup_filter *filter);
 
 #endif /* VMDEDUP_CORE_FILTER_H */

@@ -36,8 +36,8 @@ void vmdedup_sketcher_init(struct vmdedup_sketcher *sketcher, u64 seed,
 	u64 state = seed, taken = 0;
 	unsigned int i, line;
 
-	nr = max(min(nr, (unsigned int)VMDEDUP_SKETCH_MAX),
-		 (unsigned int)VMDEDUP_SKETCH_MIN);
+	nr = min_t(unsigned int, nr, VMDEDUP_SKETCH_MAX);
+	nr = max_t(unsigned int, nr, VMDEDUP_SKETCH_MIN);
 	sketcher->seed = seed;
 	sketcher->nr = nr;
 	for (i = 0; i < VMDEDUP_SKETCH_WORDS; i++)
@@ -117,8 +117,8 @@ unsigned int vmdedup_sketch_adapt(unsigned int nr,
 	if (score->hits < ADAPT_HITS)
 		return nr;
 	if (score->alone > score->hits / 2)
-		return min(nr * 2, (unsigned int)VMDEDUP_SKETCH_MAX);
+		return min_t(unsigned int, nr * 2, VMDEDUP_SKETCH_MAX);
 	if (score->alone < score->hits / 64)
-		return max(nr / 2, (unsigned int)VMDEDUP_SKETCH_MIN);
+		return max_t(unsigned int, nr / 2, VMDEDUP_SKETCH_MIN);
 	return nr;
 }

@@ -75,6 +75,11 @@ static inline u64 div64_u64(u64 dividend, u64 divisor)
 	return dividend / divisor;
 }
 
+static inline u64 mul_u64_u64_shr(u64 a, u64 mul, unsigned int shift)
+{
+	return (unsigned __int128)a * mul >> shift;
+}
+
 /* Failures end the program: these hold in threads and fuzzers too. */
 
 void shim_bug(const char *file, int line, const char *what)
