@@ -171,8 +171,9 @@ void vmdedup_filter_prefetch(const struct vmdedup_filter *filter, u64 sketch)
  *
  * Return: whether it was seen elsewhere too, in this epoch.
  */
-enum vmdedup_sighting vmdedup_filter_note(struct vmdedup_filter *filter, u64 sketch,
-				      u64 place, unsigned int life)
+enum vmdedup_sighting vmdedup_filter_note(struct vmdedup_filter *filter,
+					  u64 sketch, u64 place,
+					  unsigned int life)
 {
 	struct vmdedup_filter_line *line = line_of(filter, sketch);
 	struct slot slot, now = {

@@ -66,8 +66,9 @@ void vmdedup_filter_init(struct vmdedup_filter *filter,
 			 u64 salt);
 u64 vmdedup_filter_lines(u64 pages);
 void vmdedup_filter_prefetch(const struct vmdedup_filter *filter, u64 sketch);
-enum vmdedup_sighting vmdedup_filter_note(struct vmdedup_filter *filter, u64 sketch,
-				      u64 place, unsigned int life);
+enum vmdedup_sighting vmdedup_filter_note(struct vmdedup_filter *filter,
+					  u64 sketch, u64 place,
+					  unsigned int life);
 void vmdedup_filter_mark(struct vmdedup_filter *filter, u64 sketch);
 void vmdedup_filter_sweep(struct vmdedup_filter *filter);
 
