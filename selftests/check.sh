@@ -150,6 +150,12 @@ for kernel in $kernels; do
 		guests
 done
 
+# What a host looks like that was booted without memory cgroups.
+stage memcg-off selftests/lab/lab.sh -k 6.12 -t 300 -a cgroup_disable=memory \
+	-o "$logs/memcg-off" -d "$BUILD/kmod/6.12/kmod" -- \
+	"$root/selftests/engine/run.sh" "$BUILD/engine" \
+	"$BUILD/kmod/6.12/kmod/vmdedup.ko" policy
+
 echo "# took $SECONDS s, $skipped skipped"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -24,6 +24,8 @@ static enum vmdedup_policy policy = VMDEDUP_POLICY_UID;
 
 /* The policy is in the top byte, so that domains of two are never equal. */
 #define DOMAIN_SHIFT	56
+/* Beyond all numbers of cgroups, which begin to count at 0 in each boot. */
+#define NO_CGROUP	BIT_ULL(DOMAIN_SHIFT - 1)
 /* A storm: this many of the pages merged before, and this part of them. */
 #define STORM_PAGES	256
 #define STORM_PART	4
@@ -39,7 +41,8 @@ static u64 domain_of(struct vmdedup_space *space)
 		who = __kuid_val(space->uid);
 		break;
 	case VMDEDUP_POLICY_CGROUP:
-		who = space->cgroup;
+		/* Where it is not known, nobody is in the same one. */
+		who = space->cgroup ?: NO_CGROUP | space->id;
 		break;
 	case VMDEDUP_POLICY_PROCESS:
 		who = space->id;

@@ -252,6 +252,24 @@ TEST_F(policy, cgroups)
 	umount(CGROUPS);
 }
 
+/* Booted with cgroup_disable=memory: nobody is known to be in another's cgroup. */
+TEST_F(policy, cgroups_that_are_not_known)
+{
+	struct vn_guest guest;
+
+	if (!access("/sys/fs/cgroup/memory.pressure", F_OK) ||
+	    !access("/sys/fs/cgroup/memory.stat", F_OK))
+		SKIP(return, "there are memory cgroups");
+	ASSERT_EQ(0, vd_set_text("domain_policy", "cgroup"));
+	begin(_metadata, self, 1001, 1001);
+	ASSERT_EQ(0, vn_guest(&self->nl, 0, self->peer[0].pid, &guest));
+	EXPECT_EQ(0, guest.cgroup);
+	EXPECT_FALSE(same_domain(self));
+	ASSERT_EQ(0, vd_merge(self->fd, 0, NULL));
+	ASSERT_EQ(0, vd_merge(self->fd, 0, NULL));
+	EXPECT_EQ(0, shared(self, 0));
+}
+
 TEST_F(policy, changes_at_run_time)
 {
 	begin(_metadata, self, 1001, 1002);
