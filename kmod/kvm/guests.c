@@ -11,7 +11,6 @@
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
-#include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
@@ -338,8 +337,6 @@ bool vmdedup_kvm_poll(void)
 	u64 began = ktime_get_ns(), took;
 	bool complete = true;
 
-	/* The scheduler has counted up to when it last put us to sleep. */
-	WRITE_ONCE(vmdedup_kvm_stats.cpu_ns, current->se.sum_exec_runtime);
 	if (vmdedup_kapi_discover()) {
 		complete = go_on(began + POLL_BUDGET_NS);
 	} else {
@@ -349,6 +346,7 @@ bool vmdedup_kvm_poll(void)
 	count_all();
 	took = ktime_get_ns() - began;
 	vmdedup_kvm_stats.polls++;
+	vmdedup_kvm_stats.poll_ns += took;
 	vmdedup_kvm_stats.poll_last_ns = took;
 	vmdedup_kvm_stats.poll_max_ns = max(vmdedup_kvm_stats.poll_max_ns, took);
 	return complete;

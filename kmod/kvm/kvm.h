@@ -37,9 +37,9 @@
 #define VMDEDUP_KVM_STATS(X)						\
 	X(searches,	"times that all processes were looked through")	\
 	X(polls,	"pieces that it took to do so")			\
-	X(cpu_ns,	"CPU time of all polls but the last")		\
-	X(poll_last_ns,	"from begin to end of the last poll")		\
-	X(poll_max_ns,	"from begin to end of the longest poll")	\
+	X(poll_ns,	"time that all polls took")			\
+	X(poll_last_ns,	"time that the last poll took")			\
+	X(poll_max_ns,	"time that the longest poll took")		\
 	X(tasks,	"processes and threads looked at by the last search")	\
 	X(guests,	"processes with virtual machines being looked after") \
 	X(vms,		"their virtual machines")			\

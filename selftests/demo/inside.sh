@@ -62,15 +62,19 @@ counter()
 # is nobody's guest.
 ranges()
 {
-	"$command" --pretty status | awk -v pids=" ${pids[*]} " '
-		{ sub(/,$/, "") }
-		$1 == "\"pid\":" { pid = $2 }
-		$1 == "\"start\":" { start = $2 }
-		$1 == "\"length\":" { bytes = $2 }
-		/^ *}/ && bytes && index(pids, " " pid " ") {
-			printf "%d:%x-%x\n", pid, start, start + bytes
-		}
-		/^ *}/ { bytes = 0 }'
+	local line value start='' length=''
+
+	while IFS= read -r line; do
+		[[ $line =~ \"(start|length|pid)\":\ ([0-9]+) ]] || continue
+		value=${BASH_REMATCH[2]}
+		case ${BASH_REMATCH[1]} in
+		start)	start=$value ;;
+		length)	length=$value ;;
+		pid)	[[ " ${pids[*]} " != *" $value "* ]] ||
+				printf '%d:%x-%x\n' "$value" "$start" \
+					$((start + length)) ;;
+		esac
+	done < <("$command" --pretty status)
 }
 
 # Until so many passes more are complete: the last began after now.

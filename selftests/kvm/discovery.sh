@@ -89,11 +89,11 @@ per_poll()
 	local polls0 ns0 polls ns
 
 	searched
-	polls0=$(stat_of polls) ns0=$(stat_of cpu_ns)
+	polls0=$(stat_of polls) ns0=$(stat_of poll_ns)
 	searched && searched && searched && searched
-	polls=$(($(stat_of polls) - polls0)) ns=$(($(stat_of cpu_ns) - ns0))
+	polls=$(($(stat_of polls) - polls0)) ns=$(($(stat_of poll_ns) - ns0))
 	[ $polls -gt 0 ] && [ $ns -gt 0 ] || return 1
-	echo "$1: $((ns / polls / 1000)) us of CPU time per poll," \
+	echo "$1: $((ns / polls / 1000)) us per poll," \
 		"$(stat_of tasks) processes and threads," \
 		"longest so far $(($(stat_of poll_max_ns) / 1000)) us"
 }
