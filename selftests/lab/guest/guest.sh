@@ -229,8 +229,8 @@ stop()
 
 	dir_of "$1" >/dev/null
 	if alive "$1"; then
-		answer=$(GUEST_TIMEOUT=20 cmd "$1" quit) || true
-		if [ "$answer" != ok ] || ! ended "$1" 30; then
+		answer=$(GUEST_TIMEOUT=60 cmd "$1" quit) || true
+		if [ "$answer" != ok ] || ! ended "$1" 90; then
 			echo "guest.sh: $1 does not power off; killing it" >&2
 			kill_guest "$1"
 			return 1
