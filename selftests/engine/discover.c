@@ -21,6 +21,7 @@
 #include <time.h>
 
 #include "kselftest_harness.h"
+#include "nl.h"
 #include "util.h"
 
 #define N	64
@@ -434,6 +435,62 @@ TEST_F(discover, switched_off_and_on)
 	ASSERT_EQ(0, vd_set("discover", 1));
 	ASSERT_TRUE(searched());
 	EXPECT_EQ(1, found_of(self->fd, getpid()));
+}
+
+/* By whoever may: at once, for as long as the process lives, and undone likewise. */
+TEST_F(discover, excluded_processes_are_left_alone)
+{
+	struct vn_guest guest;
+	struct vn nl;
+
+	ASSERT_EQ(0, vn_open(&nl));
+	ASSERT_EQ(0, slot_set(self->vm, 0, 0, 0, self->a, N * PG));
+	ASSERT_TRUE(searched());
+	ASSERT_EQ(0, vn_guest(&nl, 0, getpid(), &guest));
+	EXPECT_EQ(1, guest.kvm);
+	EXPECT_EQ(0, guest.excluded);
+	EXPECT_EQ(1, guest.regions);
+	ASSERT_EQ(0, vn_exclude(&nl, getpid(), 1));
+	for (int i = 0; i < 6000 && found_of(self->fd, getpid()); i++)
+		usleep(10000);
+	EXPECT_EQ(0, found_of(self->fd, getpid()));
+	ASSERT_TRUE(searched());
+	EXPECT_EQ(0, found_of(self->fd, getpid()));
+	EXPECT_EQ(0, stat_of("guests"));
+	ASSERT_EQ(0, vn_exclude(&nl, getpid(), 0));
+	ASSERT_TRUE(searched());
+	EXPECT_EQ(1, found_of(self->fd, getpid()));
+	vn_close(&nl);
+}
+
+/* Where the memory is in the guest is known of each region. */
+TEST_F(discover, guest_physical_layout)
+{
+	struct vn_region region;
+	uint64_t low, high;
+	struct vn nl;
+	char *p = pg_map(1024);
+
+	ASSERT_NE(NULL, p);
+	ASSERT_EQ(0, vn_open(&nl));
+	ASSERT_EQ(0, slot_set(self->vm, 7, 0, 512 << 10, p, 4 * MIB));
+	ASSERT_TRUE(searched());
+	low = found_at(self->fd, p, MIB / 2);
+	high = found_at(self->fd, p + MIB / 2, 4 * MIB - MIB / 2);
+	ASSERT_EQ(0, vn_region(&nl, low, &region));
+	EXPECT_EQ(MIB / 2, region.gpa);
+	EXPECT_EQ(7, region.slot);
+	ASSERT_EQ(0, vn_region(&nl, high, &region));
+	EXPECT_EQ(MIB, region.gpa);
+	EXPECT_EQ(7, region.slot);
+	/* The same memory by another slot is the same region. */
+	ASSERT_EQ(0, slot_set(self->vm, 7, 0, 0, p, 0));
+	ASSERT_EQ(0, slot_set(self->vm, 9, 0, 512 << 10, p, 4 * MIB));
+	ASSERT_TRUE(settled());
+	ASSERT_EQ(0, vn_region(&nl, high, &region));
+	EXPECT_EQ(MIB, region.gpa);
+	EXPECT_EQ(9, region.slot);
+	vn_close(&nl);
 }
 
 TEST_F(discover, several_virtual_machines_in_one_process)
