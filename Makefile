@@ -6,6 +6,7 @@
 #   make deb                Debian packages, in build/deb/
 #   make demo               de-duplicate live KVM guests in a virtual KVM host
 #   make check              all tests
+#   make bench              compare with KSM (BENCH_QUICK=1: a short one)
 #   make help               the rest
 
 VERSION := $(shell cat VERSION)
@@ -74,12 +75,26 @@ guests: packages-demo
 check-tools: lab-tools guests userspace
 	$(MAKE) -C selftests/engine O=$(O)/engine \
 		KSELFTEST_INC=$(O)/src/6.12/tools/testing/selftests
+	$(MAKE) -C selftests/bench O=$(O)/bench all core
 
 demo: packages-demo
 	selftests/demo/demo.sh
 
 check: packages-check
 	selftests/check.sh
+
+# Progress on standard error, the table on standard output; build/bench.json.
+.PHONY: bench bench-tools bench-core
+bench: packages-demo
+	@selftests/bench/bench.sh
+
+bench-tools:
+	@$(MAKE) -C selftests/bench O=$(O)/bench
+
+# The pure core, natively on this machine; build/bench-core.json.
+bench-core: packages-build
+	@$(MAKE) -C selftests/bench O=$(O)/bench core >&2
+	@$(O)/bench/core $(O)/bench-core.json
 
 lint: packages-check
 	selftests/lint.sh
@@ -127,6 +142,7 @@ distclean:
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' Makefile
+	@echo "make bench-core         the core's speed on this machine, outside a kernel"
 	@echo "make lint               checkpatch, sparse, shellcheck, mandoc"
 	@echo "make lab [K=6.12] [CMD=...]  run a command in the lab"
 	@echo "make distclean          remove everything built and downloaded"

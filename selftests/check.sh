@@ -149,6 +149,7 @@ for kernel in $kernels; do
 		"$root/selftests/kvm/discovery.sh" "$BUILD/engine" "$modules" \
 		guests
 done
+stage bench selftests/bench/smoke.sh "${kernels##* }"
 
 # What a host looks like that was booted without memory cgroups.
 stage memcg-off selftests/lab/lab.sh -k 6.12 -t 300 -a cgroup_disable=memory \

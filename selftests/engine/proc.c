@@ -220,18 +220,27 @@ int peer_start(struct peer *p)
 	return 0;
 }
 
-uint64_t peer_call(struct peer *p, peer_fn fn, uint64_t a, uint64_t b,
-		   uint64_t c)
+int peer_send(struct peer *p, peer_fn fn, uint64_t a, uint64_t b, uint64_t c)
 {
 	struct request r = { fn, a, b, c };
 	void (*old)(int) = signal(SIGPIPE, SIG_IGN);
-	uint64_t answer = PEER_DEAD;
+	int ret = write(p->to, &r, sizeof(r)) == sizeof(r) ? 0 : -EPIPE;
 
-	if (write(p->to, &r, sizeof(r)) == sizeof(r) &&
-	    !read_all(p->from, &answer, sizeof(answer)))
-		answer = PEER_DEAD;
 	signal(SIGPIPE, old);
-	return answer;
+	return ret;
+}
+
+uint64_t peer_wait(struct peer *p)
+{
+	uint64_t answer;
+
+	return read_all(p->from, &answer, sizeof(answer)) ? answer : PEER_DEAD;
+}
+
+uint64_t peer_call(struct peer *p, peer_fn fn, uint64_t a, uint64_t b,
+		   uint64_t c)
+{
+	return peer_send(p, fn, a, b, c) ? PEER_DEAD : peer_wait(p);
 }
 
 static int peer_reap(struct peer *p)

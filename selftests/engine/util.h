@@ -116,6 +116,9 @@ typedef uint64_t (*peer_fn)(uint64_t a, uint64_t b, uint64_t c);
 int peer_start(struct peer *p);
 uint64_t peer_call(struct peer *p, peer_fn fn, uint64_t a, uint64_t b,
 		   uint64_t c);
+/* Its two halves, to have several peers work at once. */
+int peer_send(struct peer *p, peer_fn fn, uint64_t a, uint64_t b, uint64_t c);
+uint64_t peer_wait(struct peer *p);
 /* Let it exit. Returns the wait status, or -1. */
 int peer_stop(struct peer *p);
 int peer_kill(struct peer *p);
