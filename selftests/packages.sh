@@ -72,12 +72,13 @@ conffiles()
 # Every line that may be uncommented in vmdedup.conf is a tunable.
 settings()
 {
-	local name names missing=0
+	local name names known missing=0
 
+	known=$(selftests/stat-names.sh)
 	names=$(sed -n 's/^#\([a-z_]*\) = .*/\1/p' packaging/vmdedup.conf)
 	[ -n "$names" ] || return 1
 	for name in $names; do
-		selftests/stat-names.sh | grep -qx "$name" ||
+		grep -qx "$name" <<< "$known" ||
 			{ echo "no tunable $name"; missing=1; }
 	done
 	return $missing

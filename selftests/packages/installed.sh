@@ -133,7 +133,7 @@ library()
 	END
 	# shellcheck disable=SC2046 # several words
 	gcc -Wall -Werror -o /tmp/try /tmp/try.c $(pkg-config --cflags --libs libvmdedup) &&
-	[ "$(/tmp/try)" = -2 ] && ldd /tmp/try | grep -q libvmdedup.so.0
+	[ "$(/tmp/try)" = -2 ] && grep -q libvmdedup.so.0 <<< "$(ldd /tmp/try)"
 }
 
 # What the lab is to run, with what depmod wrote of this kernel.
