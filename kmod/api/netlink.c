@@ -33,17 +33,9 @@ struct pid *vmdedup_netlink_pid(u32 nr)
 	return pid;
 }
 
-/**
- * vmdedup_netlink_put_skipped() - put a nest of pages not merged, by reason
- * @skb: the message
- * @attr: the nest's type
- * @skipped: pages by enum vmdedup_skip
- * @all: those that are 0, too
- *
- * Return: 0 or -EMSGSIZE.
- */
-int vmdedup_netlink_put_skipped(struct sk_buff *skb, int attr,
-				const u64 *skipped, bool all)
+/* Pages not merged, by reason; @all: those that are 0, too. */
+static int put_skipped(struct sk_buff *skb, int attr, const u64 *skipped,
+		       bool all)
 {
 	struct nlattr *nest = nla_nest_start(skb, attr);
 	unsigned int i;
@@ -60,6 +52,37 @@ int vmdedup_netlink_put_skipped(struct sk_buff *skb, int attr,
 }
 
 /**
+ * struct layout - of a nest with values of a list, and pages skipped
+ * @skipped: type of the nest of the latter; the values' types follow it
+ * @pad: what pads
+ * @all: of pages skipped, put those that are 0, too
+ */
+struct layout {
+	int skipped;
+	int pad;
+	bool all;
+};
+
+static int put_values(struct sk_buff *skb, int attr,
+		      const struct layout *layout, const u64 *value,
+		      unsigned int nr, const u64 *skipped)
+{
+	struct nlattr *nest = nla_nest_start(skb, attr);
+	unsigned int i;
+
+	if (!nest)
+		return -EMSGSIZE;
+	for (i = 0; i < nr; i++)
+		if (nla_put_u64_64bit(skb, layout->skipped + 1 + i, value[i],
+				      layout->pad))
+			return -EMSGSIZE;
+	if (put_skipped(skb, layout->skipped, skipped, layout->all))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+/**
  * vmdedup_netlink_put_ledger() - put a nest with a ledger
  * @skb: the message
  * @attr: the nest's type
@@ -70,41 +93,86 @@ int vmdedup_netlink_put_skipped(struct sk_buff *skb, int attr,
 int vmdedup_netlink_put_ledger(struct sk_buff *skb, int attr,
 			       const struct vmdedup_ledger *ledger)
 {
-	struct nlattr *nest = nla_nest_start(skb, attr);
-	unsigned int i;
+	static const struct layout layout = {
+		.skipped = VMDEDUP_A_LEDGER_SKIPPED,
+		.pad = VMDEDUP_A_LEDGER_PAD,
+	};
 
 	BUILD_BUG_ON(VMDEDUP_A_LEDGER_SKIPPED + VMDEDUP_LEDGER_NR !=
 		     VMDEDUP_A_LEDGER_MAX);
-	if (!nest)
-		return -EMSGSIZE;
-	for (i = 0; i < VMDEDUP_LEDGER_NR; i++)
-		if (nla_put_u64_64bit(skb, VMDEDUP_A_LEDGER_SKIPPED + 1 + i,
-				      ledger->value[i], VMDEDUP_A_LEDGER_PAD))
-			return -EMSGSIZE;
-	if (vmdedup_netlink_put_skipped(skb, VMDEDUP_A_LEDGER_SKIPPED,
-					ledger->skipped, false))
-		return -EMSGSIZE;
-	nla_nest_end(skb, nest);
-	return 0;
+	return put_values(skb, attr, &layout, ledger->value, VMDEDUP_LEDGER_NR,
+			  ledger->skipped);
 }
 
 static int put_stats(struct sk_buff *skb, const struct vmdedup_stats *stats)
 {
-	struct nlattr *nest = nla_nest_start(skb, VMDEDUP_A_STATS);
-	unsigned int i;
+	static const struct layout layout = {
+		.skipped = VMDEDUP_A_STATS_SKIPPED,
+		.pad = VMDEDUP_A_STATS_PAD,
+		.all = true,
+	};
 
 	BUILD_BUG_ON(VMDEDUP_A_STATS_SKIPPED + VMDEDUP_STAT_NR !=
 		     VMDEDUP_A_STATS_MAX);
-	if (!nest)
+	return put_values(skb, VMDEDUP_A_STATS, &layout, stats->value,
+			  VMDEDUP_STAT_NR, stats->skipped);
+}
+
+/**
+ * vmdedup_netlink_reply() - answer with one object
+ * @info: the request
+ * @put: puts the object; returns 0 or -EMSGSIZE
+ * @what: the object
+ *
+ * Return: 0 or -errno.
+ */
+int vmdedup_netlink_reply(struct genl_info *info, vmdedup_netlink_put_t put,
+			  void *what)
+{
+	struct sk_buff *reply;
+	int err = -EMSGSIZE;
+	void *hdr;
+
+	reply = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
+	if (!reply)
+		return -ENOMEM;
+	hdr = genlmsg_put_reply(reply, info, &vmdedup_family, 0,
+				info->genlhdr->cmd);
+	if (hdr)
+		err = put(reply, what);
+	if (err) {
+		nlmsg_free(reply);
+		return err;
+	}
+	genlmsg_end(reply, hdr);
+	return genlmsg_reply(reply, info);
+}
+
+/**
+ * vmdedup_netlink_dump() - put one object into a dump
+ * @skb: the message
+ * @cb: the dump
+ * @put: puts the object; returns 0 or -EMSGSIZE
+ * @what: the object
+ *
+ * Return: 0; -EMSGSIZE if there is no room, and nothing was put.
+ */
+int vmdedup_netlink_dump(struct sk_buff *skb, struct netlink_callback *cb,
+			 vmdedup_netlink_put_t put, void *what)
+{
+	const struct genlmsghdr *request = nlmsg_data(cb->nlh);
+	void *hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid,
+				cb->nlh->nlmsg_seq, &vmdedup_family,
+				NLM_F_MULTI, request->cmd);
+
+	if (!hdr)
 		return -EMSGSIZE;
-	for (i = 0; i < VMDEDUP_STAT_NR; i++)
-		if (nla_put_u64_64bit(skb, VMDEDUP_A_STATS_SKIPPED + 1 + i,
-				      stats->value[i], VMDEDUP_A_STATS_PAD))
-			return -EMSGSIZE;
-	if (vmdedup_netlink_put_skipped(skb, VMDEDUP_A_STATS_SKIPPED,
-					stats->skipped, true))
+	genl_dump_check_consistent(cb, hdr);
+	if (put(skb, what)) {
+		genlmsg_cancel(skb, hdr);
 		return -EMSGSIZE;
-	nla_nest_end(skb, nest);
+	}
+	genlmsg_end(skb, hdr);
 	return 0;
 }
 

@@ -31,8 +31,13 @@ extern struct genl_family vmdedup_family;
 
 int vmdedup_netlink_put_ledger(struct sk_buff *skb, int attr,
 			       const struct vmdedup_ledger *ledger);
-int vmdedup_netlink_put_skipped(struct sk_buff *skb, int attr,
-				const u64 *skipped, bool all);
+/* Puts an object into a message; returns 0 or -EMSGSIZE. */
+typedef int (*vmdedup_netlink_put_t)(struct sk_buff *skb, void *what);
+
+int vmdedup_netlink_reply(struct genl_info *info, vmdedup_netlink_put_t put,
+			  void *what);
+int vmdedup_netlink_dump(struct sk_buff *skb, struct netlink_callback *cb,
+			 vmdedup_netlink_put_t put, void *what);
 struct sk_buff *vmdedup_netlink_stats(u32 portid, u32 seq);
 struct pid *vmdedup_netlink_pid(u32 nr);
 

@@ -53,9 +53,10 @@ static int put_process(struct sk_buff *skb, struct vmdedup_space *space)
 	return 0;
 }
 
-static int put_guest(struct sk_buff *skb, struct vmdedup_space *space)
+static int put_guest(struct sk_buff *skb, void *what)
 {
 	struct nlattr *nest = nla_nest_start(skb, VMDEDUP_A_GUEST);
+	struct vmdedup_space *space = what;
 	struct vmdedup_space_sum sum;
 
 	if (!nest)
@@ -132,9 +133,7 @@ static struct vmdedup_space *guest_of(struct nlattr **attrs,
 int vmdedup_netlink_get_guest(struct sk_buff *skb, struct genl_info *info)
 {
 	struct vmdedup_space *space;
-	struct sk_buff *reply;
-	int err = -EMSGSIZE;
-	void *hdr;
+	int err;
 
 	vmdedup_recount_want();
 	/* What is gone is not to be found. */
@@ -142,22 +141,9 @@ int vmdedup_netlink_get_guest(struct sk_buff *skb, struct genl_info *info)
 	space = guest_of(info->attrs, info->extack);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
-	reply = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
-	if (!reply) {
-		vmdedup_space_put(space);
-		return -ENOMEM;
-	}
-	hdr = genlmsg_put_reply(reply, info, &vmdedup_family, 0,
-				VMDEDUP_CMD_GET_GUEST);
-	if (hdr)
-		err = put_guest(reply, space);
+	err = vmdedup_netlink_reply(info, put_guest, space);
 	vmdedup_space_put(space);
-	if (err) {
-		nlmsg_free(reply);
-		return err;
-	}
-	genlmsg_end(reply, hdr);
-	return genlmsg_reply(reply, info);
+	return err;
 }
 
 int vmdedup_netlink_start_guests(struct netlink_callback *cb)
@@ -181,24 +167,6 @@ int vmdedup_netlink_start_guests(struct netlink_callback *cb)
 	return 0;
 }
 
-static int dump_guest(struct sk_buff *skb, struct netlink_callback *cb,
-		      struct vmdedup_space *space)
-{
-	void *hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid,
-				cb->nlh->nlmsg_seq, &vmdedup_family,
-				NLM_F_MULTI, VMDEDUP_CMD_GET_GUEST);
-
-	if (!hdr)
-		return -EMSGSIZE;
-	genl_dump_check_consistent(cb, hdr);
-	if (put_guest(skb, space)) {
-		genlmsg_cancel(skb, hdr);
-		return -EMSGSIZE;
-	}
-	genlmsg_end(skb, hdr);
-	return 0;
-}
-
 int vmdedup_netlink_dump_guests(struct sk_buff *skb,
 				struct netlink_callback *cb)
 {
@@ -208,7 +176,7 @@ int vmdedup_netlink_dump_guests(struct sk_buff *skb,
 
 	cb->seq = vmdedup_region_generation();
 	while (!err && (space = vmdedup_space_next(dump->last))) {
-		err = dump_guest(skb, cb, space);
+		err = vmdedup_netlink_dump(skb, cb, put_guest, space);
 		if (!err)
 			dump->last = space->id;
 		vmdedup_space_put(space);

@@ -35,9 +35,10 @@ static int put_range(struct sk_buff *skb, struct vmdedup_region *region)
 	return 0;
 }
 
-static int put_region(struct sk_buff *skb, struct vmdedup_region *region)
+static int put_region(struct sk_buff *skb, void *what)
 {
 	struct nlattr *nest = nla_nest_start(skb, VMDEDUP_A_REGION);
+	struct vmdedup_region *region = what;
 	pid_t nr = vmdedup_space_pid(region->space);
 	struct vmdedup_ledger ledger;
 
@@ -110,31 +111,16 @@ static struct vmdedup_region *region_of(struct genl_info *info)
 int vmdedup_netlink_get_region(struct sk_buff *skb, struct genl_info *info)
 {
 	struct vmdedup_region *region;
-	struct sk_buff *reply;
-	int err = -EMSGSIZE;
-	void *hdr;
+	int err;
 
 	vmdedup_recount_want();
 	vmdedup_region_reap();
 	region = region_of(info);
 	if (IS_ERR(region))
 		return PTR_ERR(region);
-	reply = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
-	if (!reply) {
-		vmdedup_region_put(region);
-		return -ENOMEM;
-	}
-	hdr = genlmsg_put_reply(reply, info, &vmdedup_family, 0,
-				VMDEDUP_CMD_GET_REGION);
-	if (hdr)
-		err = put_region(reply, region);
+	err = vmdedup_netlink_reply(info, put_region, region);
 	vmdedup_region_put(region);
-	if (err) {
-		nlmsg_free(reply);
-		return err;
-	}
-	genlmsg_end(reply, hdr);
-	return genlmsg_reply(reply, info);
+	return err;
 }
 
 int vmdedup_netlink_start_regions(struct netlink_callback *cb)
@@ -172,24 +158,6 @@ int vmdedup_netlink_start_regions(struct netlink_callback *cb)
 	return 0;
 }
 
-static int dump_region(struct sk_buff *skb, struct netlink_callback *cb,
-		       struct vmdedup_region *region)
-{
-	void *hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid,
-				cb->nlh->nlmsg_seq, &vmdedup_family,
-				NLM_F_MULTI, VMDEDUP_CMD_GET_REGION);
-
-	if (!hdr)
-		return -EMSGSIZE;
-	genl_dump_check_consistent(cb, hdr);
-	if (put_region(skb, region)) {
-		genlmsg_cancel(skb, hdr);
-		return -EMSGSIZE;
-	}
-	genlmsg_end(skb, hdr);
-	return 0;
-}
-
 int vmdedup_netlink_dump_regions(struct sk_buff *skb,
 				 struct netlink_callback *cb)
 {
@@ -200,7 +168,8 @@ int vmdedup_netlink_dump_regions(struct sk_buff *skb,
 	cb->seq = vmdedup_region_generation();
 	while (!err && (region = vmdedup_region_next(dump->last))) {
 		if (!dump->guest || region->space->id == dump->guest)
-			err = dump_region(skb, cb, region);
+			err = vmdedup_netlink_dump(skb, cb, put_region,
+						   region);
 		if (!err)
 			dump->last = region->id;
 		vmdedup_region_put(region);
