@@ -182,7 +182,7 @@ def check_operations(operations, found, text):
 PUT = {"nla_put_u64_64bit": "u64", "put_event_u64": "u64",
        "nla_put_u32": "u32", "nla_put_u8": "u8", "nla_put_string": "string",
        "nla_nest_start": "nest", "vmdedup_netlink_put_ledger": "nest",
-       "vmdedup_netlink_put_skipped": "nest"}
+       "put_values": "nest"}
 
 
 def check_code(have, text):
@@ -194,6 +194,11 @@ def check_code(have, text):
             put.add(key)
             check(have.get(key) == PUT[function],
                   f"{key} is put by {function}(), is {have.get(key)}")
+    # The nest that put_values() puts into its own.
+    for key in re.findall(r"struct layout layout = \{\s*\.skipped = (\w+),",
+                          text):
+        put.add(key)
+        check(have.get(key) == "nest", f"{key} is put as nest, is not")
     for key, kind in re.findall(
             r"\[(VMDEDUP_A_\w+)\] = (?:\{ \.type = |NLA_POLICY_\w+\()"
             r"(NLA_\w+|\w+_policy)", text):
