@@ -10,8 +10,9 @@
 #include "../scan/scanner.h"
 #include "kapi.h"
 
-/* How often the tunable was written. */
-static atomic_t tuned = ATOMIC_INIT(0);
+/* Reasons to look again that there were, and where to wait for the next. */
+static atomic_t changes = ATOMIC_INIT(0);
+static DECLARE_WAIT_QUEUE_HEAD(changes_wait);
 
 /**
  * vmdedup_kapi_owner_init() - set up an owner of discovered regions
@@ -134,7 +135,7 @@ EXPORT_SYMBOL_GPL(vmdedup_kapi_excluded);
  */
 unsigned int vmdedup_kapi_changes(void)
 {
-	return vmdedup_exclude_changes() + atomic_read_acquire(&tuned);
+	return atomic_read_acquire(&changes);
 }
 EXPORT_SYMBOL_GPL(vmdedup_kapi_changes);
 
@@ -143,15 +144,18 @@ EXPORT_SYMBOL_GPL(vmdedup_kapi_changes);
  */
 struct wait_queue_head *vmdedup_kapi_wait(void)
 {
-	return &vmdedup_discover_wait;
+	return &changes_wait;
 }
 EXPORT_SYMBOL_GPL(vmdedup_kapi_wait);
 
 /**
- * vmdedup_kapi_tuned() - the tunable "discover" was written
+ * vmdedup_kapi_look_again() - there is a reason to look for guests at once
+ *
+ * The tunable "discover" was written, or it was said of a process whether it is
+ * excluded: to be called when that holds already.
  */
-void vmdedup_kapi_tuned(void)
+void vmdedup_kapi_look_again(void)
 {
-	atomic_inc_return_release(&tuned);
-	wake_up(&vmdedup_discover_wait);
+	atomic_inc_return_release(&changes);
+	wake_up(&changes_wait);
 }

@@ -25,6 +25,6 @@ unsigned int vmdedup_kapi_changes(void);
 struct wait_queue_head *vmdedup_kapi_wait(void);
 
 /* For the engine itself. */
-void vmdedup_kapi_tuned(void);
+void vmdedup_kapi_look_again(void);
 
 #endif /* VMDEDUP_API_KAPI_H */

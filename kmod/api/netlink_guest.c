@@ -7,6 +7,7 @@
 #include "../mm/exclude.h"
 #include "../mm/region.h"
 #include "../scan/recount.h"
+#include "kapi.h"
 #include "netlink.h"
 
 static const struct nla_policy key_policy[VMDEDUP_A_GUEST_MAX + 1] = {
@@ -214,6 +215,8 @@ int vmdedup_netlink_set_guest(struct sk_buff *skb, struct genl_info *info)
 	}
 	err = vmdedup_exclude_set(pid, nla_get_u8(tb[VMDEDUP_A_GUEST_EXCLUDED]));
 	put_pid(pid);
+	if (!err)
+		vmdedup_kapi_look_again();
 	if (err == -ENOSPC)
 		NL_SET_ERR_MSG(info->extack, "too many processes are excluded");
 	return err;

@@ -70,7 +70,7 @@ static ssize_t tunable_store(const char *buf, size_t count, unsigned int *value,
 	vmdedup_scanner_tuned();
 	vmdedup_netlink_tuned();
 	if (value == &vmdedup_tunables.discover)
-		vmdedup_kapi_tuned();
+		vmdedup_kapi_look_again();
 	return err ?: count;
 }
 

@@ -8,7 +8,6 @@
  */
 #include <linux/hash.h>
 #include <linux/hashtable.h>
-#include <linux/jiffies.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>

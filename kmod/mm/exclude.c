@@ -4,7 +4,6 @@
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
-#include <linux/wait.h>
 
 #include "exclude.h"
 
@@ -20,10 +19,6 @@ static DEFINE_MUTEX(exclude_lock);
 /* These under exclude_lock: */
 static LIST_HEAD(excludes);
 static unsigned int nr_excludes;
-static unsigned int changes;
-
-/* Where whoever discovers processes waits for a reason to do so at once. */
-DECLARE_WAIT_QUEUE_HEAD(vmdedup_discover_wait);
 
 static void exclude_del(struct exclude *ex)
 {
@@ -95,10 +90,7 @@ int vmdedup_exclude_set(struct pid *pid, bool excluded)
 		err = exclude_add(pid);
 	else if (!excluded && ex)
 		exclude_del(ex);
-	if (!err)
-		WRITE_ONCE(changes, changes + 1);
 	mutex_unlock(&exclude_lock);
-	wake_up(&vmdedup_discover_wait);
 	return err;
 }
 
@@ -116,14 +108,6 @@ bool vmdedup_excluded(struct pid *pid)
 	found = exclude_find(pid);
 	mutex_unlock(&exclude_lock);
 	return found;
-}
-
-/**
- * vmdedup_exclude_changes() - a number that changes with each request
- */
-unsigned int vmdedup_exclude_changes(void)
-{
-	return READ_ONCE(changes);
 }
 
 /**

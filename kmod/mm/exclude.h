@@ -5,13 +5,9 @@
 
 #include <linux/pid.h>
 #include <linux/types.h>
-#include <linux/wait.h>
-
-extern struct wait_queue_head vmdedup_discover_wait;
 
 int vmdedup_exclude_set(struct pid *pid, bool excluded);
 bool vmdedup_excluded(struct pid *pid);
-unsigned int vmdedup_exclude_changes(void);
 void vmdedup_exclude_exit(void);
 
 #endif /* VMDEDUP_MM_EXCLUDE_H */
