@@ -18,6 +18,8 @@ names=("${guests[@]%:*}")
 
 # shellcheck source=../lab/books.sh
 . "$LAB_DIR/books.sh"
+# shellcheck source=../lab/regions.sh
+. "$LAB_DIR/regions.sh"
 
 say()
 {
@@ -62,19 +64,7 @@ counter()
 # is nobody's guest.
 ranges()
 {
-	local line value start='' length=''
-
-	while IFS= read -r line; do
-		[[ $line =~ \"(start|length|pid)\":\ ([0-9]+) ]] || continue
-		value=${BASH_REMATCH[2]}
-		case ${BASH_REMATCH[1]} in
-		start)	start=$value ;;
-		length)	length=$value ;;
-		pid)	[[ " ${pids[*]} " != *" $value "* ]] ||
-				printf '%d:%x-%x\n' "$value" "$start" \
-					$((start + length)) ;;
-		esac
-	done < <("$command" --pretty status)
+	"$command" --pretty status | ranges_of "${pids[@]}"
 }
 
 # Until so many passes more are complete: the last began after now.

@@ -7,6 +7,8 @@
 
 # shellcheck source=../lab/books.sh
 . "$LAB_DIR/books.sh"
+# shellcheck source=../lab/regions.sh
+. "$LAB_DIR/regions.sh"
 
 guest=$LAB_DIR/guest/guest.sh
 oracle=$LAB_BIN/oracle
@@ -163,19 +165,7 @@ sum()
 # ranges [PID]: of the regions in $tmp/status, as the oracle wants them.
 ranges()
 {
-	local line value start='' length=''
-
-	while IFS= read -r line; do
-		[[ $line =~ \"(start|length|pid)\":\ ([0-9]+) ]] || continue
-		value=${BASH_REMATCH[2]}
-		case ${BASH_REMATCH[1]} in
-		start)	start=$value ;;
-		length)	length=$value ;;
-		pid)	[ "${1:-$value}" != "$value" ] ||
-				printf '%d:%x-%x\n' "$value" "$start" \
-					$((start + length)) ;;
-		esac
-	done <"$tmp/status"
+	ranges_of "$@" <"$tmp/status"
 }
 
 regions_of()
