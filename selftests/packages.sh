@@ -14,21 +14,8 @@ kernel=6.12
 version=$(cat "$root/VERSION")
 cd "$root" || exit 1
 
-failed=0
-# tap NAME COMMAND...: ok if the command succeeds; its output explains if not.
-tap()
-{
-	local name=$1 out
-
-	shift
-	if out=$("$@" 2>&1); then
-		echo "ok - packages: $name"
-	else
-		failed=$((failed + 1))
-		echo "not ok - packages: $name"
-		printf '%s\n' "$out" | sed 's/^/# /' | tail -n 40
-	fi
-}
+# shellcheck source=packages/tap.sh
+. selftests/packages/tap.sh
 
 # Tests of another program, which prints results of its own.
 part()

@@ -4,20 +4,9 @@
 # Run by install.sh in the root to install into: installs, tests, removes.
 set -uo pipefail
 
-failed=0
-tap()
-{
-	local name=$1 out
-
-	shift
-	if out=$("$@" 2>&1); then
-		echo "ok - packages: $name"
-	else
-		failed=$((failed + 1))
-		echo "not ok - packages: $name"
-		printf '%s\n' "$out" | sed 's/^/# /' | tail -n 40
-	fi
-}
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tap.sh
+. "$here/tap.sh"
 
 apt()
 {

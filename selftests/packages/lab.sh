@@ -8,20 +8,9 @@ set -uo pipefail
 
 dir=$1
 release=$(uname -r)
-failed=0
-tap()
-{
-	local name=$1 out
-
-	shift
-	if out=$("$@" 2>&1); then
-		echo "ok - packages: lab: $name"
-	else
-		failed=$((failed + 1))
-		echo "not ok - packages: lab: $name"
-		printf '%s\n' "$out" | sed 's/^/# /' | tail -n 40
-	fi
-}
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tap.sh
+. "$here/tap.sh"
 
 # The lab's modules are the machine's, read-only.
 install()
@@ -134,13 +123,13 @@ stops()
 	in_systemd systemctl stop vmdedup.service && [ ! -e /sys/module/vmdedup ]
 }
 
-tap 'what was installed is put in place' install
-tap "modprobe on $release, vmdedup status" loads
-tap 'modprobe -r' unloads
-tap 'systemd starts' boot
-tap 'vmdedup.service loads the modules and applies vmdedup.conf' settings
-tap 'systemctl reload vmdedup applies it again' reload
-tap 'vmdedup-metrics.timer writes metrics for Prometheus' metrics
-tap 'udev gives /dev/vmdedup to the group kvm' device
-tap 'systemctl stop vmdedup unloads the modules' stops
+tap 'lab: what was installed is put in place' install
+tap "lab: modprobe on $release, vmdedup status" loads
+tap 'lab: modprobe -r' unloads
+tap 'lab: systemd starts' boot
+tap 'lab: vmdedup.service loads the modules and applies vmdedup.conf' settings
+tap 'lab: systemctl reload vmdedup applies it again' reload
+tap 'lab: vmdedup-metrics.timer writes metrics for Prometheus' metrics
+tap 'lab: udev gives /dev/vmdedup to the group kvm' device
+tap 'lab: systemctl stop vmdedup unloads the modules' stops
 [ "$failed" -eq 0 ]
