@@ -14,6 +14,9 @@ if [ $# -ne 2 ]; then
 	exit 2
 fi
 dir=$1 module=$2
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=module.sh
+. "$here/module.sh"
 vmdedup=${VMDEDUP:-$dir/../userspace/vmdedup/vmdedup}
 sysfs=/sys/class/misc/vmdedup
 pages=1024
@@ -88,7 +91,7 @@ wait_for()
 	while ! "$@"; do
 		tenths=$((tenths - 1))
 		[ "$tenths" -gt 0 ] || return 1
-		sleep 0.1
+		nap 0.1
 	done
 }
 
@@ -224,7 +227,7 @@ done
 pids=()
 check "without the module: unload" rmmod vmdedup
 check "without the module: what to do" refuses 'not loaded: modprobe vmdedup' guests
-check "without the module: load again" insmod "$module"
+check "without the module: load again" load "$module"
 
 echo "1..$count"
 [ "$failed" -eq 0 ]
