@@ -153,18 +153,23 @@ tells_nobody()
 	unprivileged "$@" && [ -s "$tmp/out" ] && [ ! -s "$tmp/err" ]
 }
 
-# Started before it happens; ends by itself when it has.
+registers_heard()
+{
+	"$vmdedup" register "${pids[1]}" >/dev/null
+	wait_for 10 grep -q '"type":"region_registered"' "$tmp/out" && return
+	# Nothing tells from outside when the listener listens: once more.
+	"$vmdedup" unregister --pid "${pids[1]}" >/dev/null
+	return 1
+}
+
 hears_of_region()
 {
 	local listener
 
-	timeout -k 5 60 "$vmdedup" --json monitor --timeout 50 \
+	timeout -k 5 120 "$vmdedup" --json monitor --timeout 110 \
 		>"$tmp/out" 2>"$tmp/err" &
 	listener=$!
-	# Nothing tells from outside when it listens.
-	sleep 1
-	"$vmdedup" register "${pids[1]}" >/dev/null
-	wait_for 300 grep -q '"type":"region_registered"' "$tmp/out"
+	wait_for 60 registers_heard
 	kill -INT $listener
 	wait $listener && grep -q "\"pid\":${pids[1]}\b" "$tmp/out"
 }
