@@ -77,7 +77,10 @@ enum vmdedup_found vmdedup_unstable_note(struct vmdedup_tree *unstable,
 	if (!old) {
 		*new = NULL;
 	} else {
-		cand_of(old)->gen = gen;
+		/* One that was seen later than it is said to be now lives on. */
+		if ((s32)(gen - cand_of(old)->gen) > 0)
+			cand_of(old)->gen = gen;
+		found = VMDEDUP_FOUND_SELF;
 		if (!same_place(&cand_of(old)->place, &cand->place)) {
 			*other = cand_of(old)->place;
 			cand_of(old)->place = cand->place;

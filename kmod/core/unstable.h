@@ -35,7 +35,8 @@ struct vmdedup_cand {
 };
 
 enum vmdedup_found {
-	VMDEDUP_FOUND_NONE,	/* new, or the same place again */
+	VMDEDUP_FOUND_NONE,	/* new */
+	VMDEDUP_FOUND_SELF,	/* the same place again */
 	VMDEDUP_FOUND_OTHER,	/* another place had that checksum */
 };
 

@@ -232,7 +232,9 @@ static void note(struct known *known, const struct vmdedup_key *key,
 	cand->place = *place;
 	found = vmdedup_unstable_note(&tree, &cand, gen, &other);
 	shim_assert(!cand == !known->is);
-	shim_assert(found == (moved ? VMDEDUP_FOUND_OTHER : VMDEDUP_FOUND_NONE));
+	shim_assert(found == (moved ? VMDEDUP_FOUND_OTHER :
+			      known->is ? VMDEDUP_FOUND_SELF :
+					  VMDEDUP_FOUND_NONE));
 	if (moved)
 		shim_assert(other.region == known->place.region &&
 			    other.vpn == known->place.vpn);

@@ -50,7 +50,8 @@ static struct vmdedup_place note(u64 domain, u64 sum, u64 region, u64 vpn,
 	if (found == VMDEDUP_FOUND_OTHER) {
 		assert_ptr_equal(new, mine);
 	} else {
-		assert_int_equal(found, VMDEDUP_FOUND_NONE);
+		assert_int_equal(found, new ? VMDEDUP_FOUND_SELF :
+					      VMDEDUP_FOUND_NONE);
 		assert_true(other.region == nowhere.region &&
 			    other.vpn == nowhere.vpn);
 	}
@@ -99,6 +100,20 @@ static void note_same_place_again(void **state)
 	assert_nowhere(note(1, 2, 3, 4, 0));
 	assert_nowhere(note(1, 2, 3, 4, 1));
 	assert_int_equal(vmdedup_tree_count(&tree), 1);
+}
+
+/* One that is said to be older than it is known to be lives on. */
+static void note_older(void **state)
+{
+	(void)state;
+	note(1, 2, 3, 4, 5);
+	note(1, 2, 3, 4, 3);
+	assert_int_equal(vmdedup_unstable_age(&tree, 6, 2), 0);
+	assert_int_equal(vmdedup_unstable_age(&tree, 7, 2), 1);
+	/* And a new one can be born old; before generation 0, too. */
+	note(1, 2, 3, 4, (u32)-1);
+	assert_int_equal(vmdedup_unstable_age(&tree, 0, 2), 0);
+	assert_int_equal(vmdedup_unstable_age(&tree, 1, 2), 1);
 }
 
 static void note_other_place(void **state)
@@ -338,6 +353,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(note_new),
 		TEST(note_same_place_again),
+		TEST(note_older),
 		TEST(note_other_place),
 		TEST(domains_are_apart),
 		TEST(peek_says_what_note_would),
