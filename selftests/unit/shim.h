@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,6 +31,7 @@ typedef long long s64;
 typedef unsigned int gfp_t;
 
 #define U8_MAX		((u8)~0U)
+#define S16_MAX		((s16)0x7fff)
 #define U32_MAX		((u32)~0U)
 #define U64_MAX		((u64)~0ULL)
 #define S64_MAX		((s64)(U64_MAX >> 1))
@@ -113,6 +115,10 @@ unsigned long shim_locks_taken(void);
 extern void (*shim_resched_hook)(void);
 void shim_might_sleep(void);
 void cond_resched(void);
+
+#define cpu_relax()		sched_yield()
+#define preempt_disable()	do { } while (0)
+#define preempt_enable()	do { } while (0)
 #define might_sleep()	shim_might_sleep()
 
 /* Atomics */
