@@ -19,7 +19,7 @@
 #include "../mm/region.h"
 #include "../mm/unmerge.h"
 #include "../scan/engine.h"
-#include "../scan/pass.h"
+#include "../scan/request.h"
 #include "../scan/scanner.h"
 #include "api.h"
 

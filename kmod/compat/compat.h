@@ -42,6 +42,23 @@
 #endif
 
 /**
+ * vmdedup_compat_rss() - read a resident set counter
+ * @mm: address space
+ * @member: MM_ANONPAGES and the like
+ *
+ * Exact, but for what tasks of it may keep to themselves for a while before 6.2.
+ * Takes a while on a machine with many CPUs; does not sleep.
+ */
+static inline s64 vmdedup_compat_rss(struct mm_struct *mm, int member)
+{
+#if VMDEDUP_PROBE_rss_atomic
+	return max(atomic_long_read(&mm->rss_stat.count[member]), 0L);
+#else
+	return percpu_counter_sum_positive(&mm->rss_stat[member]);
+#endif
+}
+
+/**
  * vmdedup_compat_rss_add() - change a resident set counter
  * @mm: whose
  * @member: MM_FILEPAGES, ...

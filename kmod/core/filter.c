@@ -113,13 +113,19 @@ static u8 hash_place(const struct vmdedup_filter *filter, u64 place)
 
 static bool line_trylock(struct vmdedup_filter_line *line)
 {
-	return !READ_ONCE(line->lock) && !xchg_acquire(&line->lock, 1);
+	/* Others are not to wait for one who does not run. */
+	preempt_disable();
+	if (!READ_ONCE(line->lock) && !xchg_acquire(&line->lock, 1))
+		return true;
+	preempt_enable();
+	return false;
 }
 
 static void line_unlock(struct vmdedup_filter_line *line)
 {
 	/* What was written under the lock comes before. */
 	smp_store_release(&line->lock, 0);
+	preempt_enable();
 }
 
 /* Returns the slot of a tag, or of the first 0, or else VMDEDUP_FILTER_SLOTS. */
@@ -137,15 +143,37 @@ static unsigned int line_find(const struct vmdedup_filter_line *line, u16 tag)
 /* @now was seen, which is known as @slot already. */
 static void slot_see(struct slot *slot, const struct slot *now)
 {
-	slot->life = max(slot->life, now->life);
+	/* It lives as long as the frame is there, which marks it again. */
 	if (slot->place == FRAME)
 		return;
-	if (now->place == FRAME || slot->odd != now->odd)
+	slot->life = max(slot->life, now->life);
+	if (slot->odd != now->odd)
 		slot->elsewhere = now->elsewhere;
 	else if (slot->place != now->place)
 		slot->elsewhere = true;
 	slot->place = now->place;
 	slot->odd = now->odd;
+}
+
+/* A slot that one is to have for which there is no room. */
+static unsigned int slot_for(u64 sketch)
+{
+	return (sketch >> 16) % VMDEDUP_FILTER_SLOTS;
+}
+
+/*
+ * There is no room: have the place of one that was seen here only, as it may have
+ * ours the next time. So that none is left out for ever.
+ */
+static void line_take_turns(struct vmdedup_filter *filter,
+			    struct vmdedup_filter_line *line, u64 sketch,
+			    const struct slot *now)
+{
+	unsigned int i = slot_for(sketch);
+
+	atomic_inc(&filter->refused);
+	if (!slot_get(line, i).elsewhere)
+		slot_set(line, i, now);
 }
 
 /**
@@ -189,7 +217,7 @@ enum vmdedup_sighting vmdedup_filter_note(struct vmdedup_filter *filter,
 		return VMDEDUP_SEEN_HERE;
 	i = line_find(line, now.tag);
 	if (i == VMDEDUP_FILTER_SLOTS) {
-		atomic_inc(&filter->refused);
+		line_take_turns(filter, line, sketch, &now);
 	} else {
 		if (line->tag[i]) {
 			slot = slot_get(line, i);
@@ -221,13 +249,15 @@ void vmdedup_filter_mark(struct vmdedup_filter *filter, u64 sketch)
 	};
 	unsigned int i, tries = MARK_TRIES;
 
-	while (!line_trylock(line))
+	while (!line_trylock(line)) {
 		if (!--tries)
 			return;
+		cpu_relax();
+	}
 	i = line_find(line, mark.tag);
 	if (i == VMDEDUP_FILTER_SLOTS) {
 		atomic_inc(&filter->refused);
-		i = (sketch >> 16) % VMDEDUP_FILTER_SLOTS;
+		i = slot_for(sketch);
 	}
 	slot_set(line, i, &mark);
 	line_unlock(line);
@@ -271,7 +301,7 @@ void vmdedup_filter_sweep(struct vmdedup_filter *filter)
 		struct vmdedup_filter_line *line = &filter->line[i];
 
 		while (!line_trylock(line))
-			cond_resched();
+			cpu_relax();
 		used += line_sweep(line);
 		line_unlock(line);
 		if (i % 4096 == 0)

@@ -7,7 +7,7 @@
  * if lines are filled to four fifths. What it says may be wrong, both ways: two
  * sketches can have the same bits (four pages in a thousand), which costs a
  * checksum in vain; and a pair can be taken for one place (one in 255), or not
- * fit in, which delays its merge.
+ * fit in, which delays its merge. Those that find no room take turns.
  *
  * Time goes in generations. A sketch is forgotten when it was not seen for as
  * many as was said when it was: pages that are looked at seldom are remembered

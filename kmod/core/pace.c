@@ -9,7 +9,7 @@
 /**
  * vmdedup_pace_rate() - pages per second to scan
  * @scan_rate: the tunable; 0 means automatic
- * @pass_pages: pages that the last complete pass looked at
+ * @pass_pages: pages that a pass may have to look at
  * @target_secs: how long a pass should take in automatic mode, at least 1
  *
  * Return: pages per second, never 0.

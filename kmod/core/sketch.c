@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "sketch.h"
 
-/* Below so many hits a score says nothing. */
-#define ADAPT_HITS	4096
+/* A full checksum costs as much as so many lines that were asked for ahead. */
+#define ALONE_COST	32
+/* More than twice the part that a filter's tags make, see filter.h. */
+#define ALONE_PART	100
 
 /* A 64 x 64 bit multiplication folded: each input bit reaches all of the output. */
 static __always_inline u64 fold(u64 a, u64 b)
@@ -100,25 +102,26 @@ u64 vmdedup_sketch(const struct vmdedup_sketcher *sketcher, const void *addr)
 }
 
 /**
- * vmdedup_sketch_adapt() - should more lines be looked at, or fewer?
+ * vmdedup_sketch_adapt() - should more lines be looked at?
  * @nr: lines looked at now
  * @score: what came of it
  *
- * Each hit that turns out to be alone has cost a full checksum, as much as
- * looking at some ten lines more of it would have; a page that is no hit pays
- * for each line. So: more lines when half of the hits are for nothing, fewer
- * again when next to none is.
+ * Each hit that turns out to be alone has cost a full checksum in vain, as much
+ * as ALONE_COST lines; but each page pays for each line. Twice the lines are
+ * worth it if they cost less than those checksums. Some will always be in vain,
+ * because the filter does not keep all of a sketch: one in ALONE_PART is no fault
+ * of the sketches.
  *
- * Return: lines to look at from now on.
+ * Return: lines to look at from now on, never fewer: they are not to change to
+ * and fro, since what the filter knows is lost each time.
  */
 unsigned int vmdedup_sketch_adapt(unsigned int nr,
 				  const struct vmdedup_sketch_score *score)
 {
-	if (score->hits < ADAPT_HITS)
+	u64 fault = score->pages / ALONE_PART;
+
+	if (score->alone <= fault ||
+	    (score->alone - fault) * ALONE_COST <= score->pages * nr)
 		return nr;
-	if (score->alone > score->hits / 2)
-		return min_t(unsigned int, nr * 2, VMDEDUP_SKETCH_MAX);
-	if (score->alone < score->hits / 64)
-		return max_t(unsigned int, nr / 2, VMDEDUP_SKETCH_MIN);
-	return nr;
+	return min_t(unsigned int, nr * 2, VMDEDUP_SKETCH_MAX);
 }

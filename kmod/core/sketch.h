@@ -34,11 +34,12 @@ struct vmdedup_sketcher {
 
 /**
  * struct vmdedup_sketch_score - how well sketches tell pages apart
- * @hits: pages whose sketch was seen elsewhere
- * @alone: those of them whose checksum nobody else had
+ * @pages: pages sketched
+ * @alone: those of them whose sketch was seen elsewhere, but whose checksum
+ *	nobody else had, this time and before
  */
 struct vmdedup_sketch_score {
-	u64 hits;
+	u64 pages;
 	u64 alone;
 };
 

@@ -63,7 +63,7 @@ enum vmdedup_ledger_item {
 /**
  * struct vmdedup_ledger - what is kept for a region or a guest
  * @value: by enum vmdedup_ledger_item
- * @skipped: pages not merged in the last complete pass, by reason
+ * @skipped: pages not merged in the last pass that looked at all, by reason
  */
 struct vmdedup_ledger {
 	u64 value[VMDEDUP_LEDGER_NR];

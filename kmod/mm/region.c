@@ -106,6 +106,14 @@ unsigned int vmdedup_region_generation(void)
 }
 
 /**
+ * vmdedup_region_newest() - the largest id so far
+ */
+u64 vmdedup_region_newest(void)
+{
+	return READ_ONCE(last_id);
+}
+
+/**
  * vmdedup_region_enter() - begin to work in a region's memory
  * @region: with a reference
  *
@@ -305,7 +313,7 @@ static int region_link(struct vmdedup_region *region,
 		vmdedup_space_put(space);
 		return err;
 	}
-	last_id++;
+	WRITE_ONCE(last_id, region->id);
 	registry_changed(1);
 	return 0;
 }

@@ -45,9 +45,11 @@
  * @ledger: what is known of it; once it is dead, COUNTERs go on in
  *	@space->gone
  * @zero_made: of the zero pages in @ledger, those that we have made
- * @cells: of each of its chunks with pages what is known, see ledger.h
- * @merging: how many merge in it
- * @changes: counts what makes a look at the page tables out of date
+ * @cells: of each of its chunks with pages what is known, see cells.h
+ * @changes: counts changes of cells
+ * @skipping: pages skipped in the pass @skip_pass so far, by reason
+ * @skip_pass: see vmdedup_ledger_skips()
+ * @skip_bytes: how much of it was scanned in that pass
  */
 struct vmdedup_region {
 	struct kref ref;
@@ -68,8 +70,10 @@ struct vmdedup_region {
 	struct vmdedup_ledger ledger;
 	u64 zero_made;
 	struct xarray cells;
-	unsigned int merging;
-	unsigned int changes;
+	u32 changes;
+	u64 skipping[VMDEDUP_SKIP_NR];
+	u16 skip_pass;
+	unsigned long skip_bytes;
 };
 
 /**
@@ -129,6 +133,7 @@ bool vmdedup_region_reap(void);
 void vmdedup_region_settle(struct vmdedup_region *region);
 unsigned long vmdedup_region_count(void);
 unsigned int vmdedup_region_generation(void);
+u64 vmdedup_region_newest(void);
 
 struct vmdedup_region *vmdedup_region_get(u64 id);
 struct vmdedup_region *vmdedup_region_next(u64 id);

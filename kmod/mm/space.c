@@ -11,6 +11,7 @@
 #include <linux/slab.h>
 #include <linux/xarray.h>
 
+#include "../compat/compat.h"
 #include "registry.h"
 #include "space.h"
 
@@ -29,6 +30,11 @@ static enum vmdedup_policy policy = VMDEDUP_POLICY_UID;
 /* A storm: this many of the pages merged before, and this part of them. */
 #define STORM_PAGES	256
 #define STORM_PART	4
+/* Stirred: more than so many pages, and more than this part of all. */
+#define STIR_PAGES	256
+#define STIR_PART	256
+/* More pages than there are. */
+#define NOBODY_KNOWS	(S64_MAX / 2)
 
 static u64 domain_of(struct vmdedup_space *space)
 {
@@ -77,7 +83,7 @@ static u64 cgroup_of(struct task_struct *task)
 static void space_learn(struct vmdedup_space *space, struct task_struct *task)
 {
 	char comm[TASK_COMM_LEN];
-	u64 cgroup = 0;
+	u64 cgroup = 0, domain;
 
 	if (task) {
 		get_task_comm(comm, task);
@@ -89,7 +95,11 @@ static void space_learn(struct vmdedup_space *space, struct task_struct *task)
 		space->uid = task_uid(task);
 		space->cgroup = cgroup;
 	}
-	WRITE_ONCE(space->domain, domain_of(space));
+	domain = domain_of(space);
+	/* There are others to share with now: look at all of it. */
+	if (domain != space->domain)
+		space->expected = NOBODY_KNOWS;
+	WRITE_ONCE(space->domain, domain);
 	spin_unlock(&space->lock);
 }
 
@@ -326,6 +336,46 @@ bool vmdedup_space_storm(struct vmdedup_space *space, u64 *merged, u64 *broken)
 	space->broken = 0;
 	spin_unlock(&space->lock);
 	return *broken >= STORM_PAGES && *broken >= *merged / STORM_PART;
+}
+
+/**
+ * vmdedup_space_stirred() - has much memory come or gone?
+ * @space: the space
+ * @pass: the number of the pass that asks; there is one answer for each, and one
+ *	who asks at a time
+ *
+ * Pages that are written to after they were merged, new ones and those that are
+ * unmapped all change how many anonymous pages the kernel counts.
+ *
+ * Return: true if it is reason to look at all of its chunks.
+ */
+bool vmdedup_space_stirred(struct vmdedup_space *space, u16 pass)
+{
+	s64 now;
+
+	if (space->pass == pass)
+		return space->stirred;
+	now = vmdedup_compat_rss(space->mm, MM_ANONPAGES) +
+	      vmdedup_compat_rss(space->mm, MM_SWAPENTS);
+	spin_lock(&space->lock);
+	space->stirred = abs(now - space->expected) >
+			 max_t(s64, STIR_PAGES, now / STIR_PART);
+	space->expected = now;
+	spin_unlock(&space->lock);
+	space->pass = pass;
+	return space->stirred;
+}
+
+/**
+ * vmdedup_space_merged() - pages of a space were merged
+ * @space: the space
+ * @pages: how many
+ */
+void vmdedup_space_merged(struct vmdedup_space *space, u64 pages)
+{
+	spin_lock(&space->lock);
+	space->expected -= pages;
+	spin_unlock(&space->lock);
 }
 
 /**

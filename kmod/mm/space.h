@@ -54,6 +54,9 @@ enum vmdedup_policy {
  * @gone: COUNTERs of regions that have gone
  * @broken: merged pages found private since vmdedup_space_storm()
  * @merged: pages merged by then
+ * @expected: anonymous pages that it should have
+ * @pass: the pass in which @stirred was last looked at; of vmdedup_space_stirred()
+ * @stirred: see vmdedup_space_stirred()
  */
 struct vmdedup_space {
 	struct kref ref;
@@ -72,6 +75,9 @@ struct vmdedup_space {
 	struct vmdedup_ledger gone;
 	u64 broken;
 	u64 merged;
+	s64 expected;
+	u16 pass;
+	bool stirred;
 };
 
 /**
@@ -95,6 +101,9 @@ pid_t vmdedup_space_pid(struct vmdedup_space *space);
 void vmdedup_space_sum(struct vmdedup_space *space,
 		       struct vmdedup_space_sum *sum);
 bool vmdedup_space_storm(struct vmdedup_space *space, u64 *merged, u64 *broken);
+
+bool vmdedup_space_stirred(struct vmdedup_space *space, u16 pass);
+void vmdedup_space_merged(struct vmdedup_space *space, u64 pages);
 
 void vmdedup_space_refresh(struct vmdedup_space *space);
 enum vmdedup_policy vmdedup_space_policy(void);

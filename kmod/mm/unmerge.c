@@ -102,7 +102,7 @@ static int unmerge_mm(struct mm_struct *mm, unsigned long addr,
 
 		if (!vmdedup_mm_lock(mm, true))
 			return -EINTR;
-		addr = vmdedup_walk_merged(mm, addr, end, found, &nr);
+		addr = vmdedup_find_merged(mm, addr, end, found, &nr);
 		err = break_found(mm, found, nr, &addr, pages);
 		cond_resched();
 		if (!err && addr < end && fatal_signal_pending(current))

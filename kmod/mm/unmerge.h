@@ -3,8 +3,8 @@
 #ifndef VMDEDUP_MM_UNMERGE_H
 #define VMDEDUP_MM_UNMERGE_H
 
+#include "count.h"
 #include "region.h"
-#include "walk.h"
 
 int vmdedup_count_region(struct vmdedup_region *region,
 			 struct vmdedup_count *count);

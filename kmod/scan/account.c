@@ -10,10 +10,11 @@
 #include <linux/ktime.h>
 #include <linux/mutex.h>
 
+#include "../mm/cells.h"
 #include "../mm/frame.h"
-#include "../mm/ledger.h"
 #include "../mm/region.h"
 #include "engine.h"
+#include "sift.h"
 
 /* Housekeeping's sweeps take no more than this part of the time. */
 #define SWEEP_SHARE	20
@@ -203,7 +204,8 @@ static u64 metadata_bytes(void)
 	return vmdedup_tree_count(&vmdedup_engine.stable) *
 	       sizeof(struct vmdedup_frame) +
 	       vmdedup_tree_count(&vmdedup_engine.unstable) *
-	       sizeof(struct vmdedup_cand) + vmdedup_ledger_bytes();
+	       sizeof(struct vmdedup_cand) + vmdedup_cells_bytes() +
+	       vmdedup_sift_bytes();
 }
 
 /* Those that need no counting. */

@@ -1,10 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/mm.h>
 #include <linux/random.h>
 
+#include "../mm/cells.h"
 #include "../mm/frame.h"
 #include "engine.h"
+#include "sift.h"
+
+/* As long as this part of all memory is available there is plenty. */
+#define PLENTY_PART	4
+#define EASE		256U
 
 struct vmdedup_engine vmdedup_engine;
+/* How much of plenty is available, EASE if all. */
+static unsigned int ease = EASE;
 
 struct vmdedup_tunables vmdedup_tunables = {
 #define TUNABLE_DEFAULT(name, lo, hi, def) .name = (def),
@@ -30,7 +39,17 @@ int vmdedup_engine_init(void)
 		return err;
 	err = vmdedup_cand_cache_init();
 	if (err)
-		vmdedup_frame_exit();
+		goto no_cands;
+	err = vmdedup_cells_init();
+	if (err)
+		goto no_cells;
+	vmdedup_engine_feel_pressure();
+	return 0;
+
+no_cells:
+	vmdedup_cand_cache_exit();
+no_cands:
+	vmdedup_frame_exit();
 	return err;
 }
 
@@ -59,6 +78,8 @@ void vmdedup_engine_exit(void)
 
 	vmdedup_tree_sweep(&vmdedup_engine.stable, &ops, NULL);
 	vmdedup_engine_age(0);
+	vmdedup_sift_forget();
+	vmdedup_cells_exit();
 	vmdedup_cand_cache_exit();
 	vmdedup_frame_exit();
 }
@@ -74,6 +95,30 @@ void vmdedup_engine_age(u32 keep)
 	u32 gen = atomic_inc_return(&vmdedup_engine.gen);
 
 	vmdedup_unstable_age(&vmdedup_engine.unstable, gen, keep);
+}
+
+/**
+ * vmdedup_engine_feel_pressure() - look how much memory is left
+ */
+void vmdedup_engine_feel_pressure(void)
+{
+	u64 plenty = totalram_pages() / PLENTY_PART;
+	u64 available = max(si_mem_available(), 0L);
+
+	WRITE_ONCE(ease, div64_u64(min(available, plenty) * EASE, max(plenty, 1ULL)));
+}
+
+/**
+ * vmdedup_engine_split_pages() - when to split a huge page
+ *
+ * Return: so many of its pages must be merged for that, at least; fewer than
+ * huge_split_pages where memory is short, but never one page only for that.
+ */
+unsigned int vmdedup_engine_split_pages(void)
+{
+	unsigned int pages = READ_ONCE(vmdedup_tunables.huge_split_pages);
+
+	return max(pages * READ_ONCE(ease) / EASE, min(pages, 2U));
 }
 
 /**

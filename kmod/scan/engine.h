@@ -16,6 +16,8 @@ enum vmdedup_run {
 	VMDEDUP_UNMERGED,	/* as STOP, after everything was unmerged */
 };
 
+#define VMDEDUP_THREADS_MAX	64U
+
 /* Tunables that are numbers: X(name, smallest, largest, default). */
 #define VMDEDUP_TUNABLES(X)						\
 	X(run,			0, VMDEDUP_UNMERGED, VMDEDUP_SCANNING) \
@@ -25,7 +27,8 @@ enum vmdedup_run {
 	X(merge_run_pages,	1, VMDEDUP_RUN_MAX, 64)			\
 	X(cpu_limit,		0, 100, 0)				\
 	X(stats_interval_ms,	100, 3600000, 1000)			\
-	X(discover,		0, 1, 1)
+	X(discover,		0, 1, 1)				\
+	X(threads,		0, VMDEDUP_THREADS_MAX, 0)
 
 /**
  * struct vmdedup_tunables - see Documentation/ABI for each
@@ -65,6 +68,8 @@ int vmdedup_engine_init(void);
 void vmdedup_engine_exit(void);
 void vmdedup_engine_age(u32 keep);
 void vmdedup_engine_void_jobs(void);
+void vmdedup_engine_feel_pressure(void);
+unsigned int vmdedup_engine_split_pages(void);
 
 /* account.c */
 void vmdedup_account_tally(const struct vmdedup_tally *tally);

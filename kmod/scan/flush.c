@@ -6,6 +6,7 @@
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
 
+#include "../mm/ledger.h"
 #include "engine.h"
 #include "recount.h"
 #include "worker.h"
@@ -31,13 +32,23 @@ static unsigned int merge_run(struct vmdedup_worker *worker,
 			      struct vmdedup_merge_opts *opts,
 			      struct vmdedup_tally *tally)
 {
+	u64 vpn = jobs[0].place.vpn;
 	struct vmdedup_tally run = {};
+	bool noted;
 
+	/* Found by a partner; or when it was not cold yet. */
+	if (!worker->patient && vmdedup_ledger_cold(region, vpn)) {
+		tally->skip[VMDEDUP_SKIP_COOLED] += nr;
+		return nr;
+	}
+	noted = vmdedup_ledger_merge_begin(region, vpn);
 	nr = vmdedup_merge_run(region->space->mm, jobs, nr, opts, &worker->win,
 			       &run);
-	vmdedup_ledger_merged(region, jobs[0].place.vpn,
-			      run.ev[VMDEDUP_EV_pages_merged],
-			      run.ev[VMDEDUP_EV_pages_zero_merged], run.saved);
+	if (noted)
+		vmdedup_ledger_merge_end(region, vpn,
+					 run.ev[VMDEDUP_EV_pages_merged],
+					 run.ev[VMDEDUP_EV_pages_zero_merged],
+					 run.saved);
 	vmdedup_tally_add(tally, &run);
 	return nr;
 }
@@ -66,7 +77,7 @@ static void merge_jobs(struct vmdedup_worker *worker,
 			len = vmdedup_jobs_same_table(jobs + i, nr - i);
 			table_end = i + len;
 			opts.split = len >=
-				READ_ONCE(vmdedup_tunables.huge_split_pages);
+				vmdedup_engine_split_pages();
 			opts.was_split = false;
 		}
 		len = vmdedup_jobs_run(jobs + i, nr - i, max);
@@ -115,10 +126,8 @@ static void flush_region(struct vmdedup_worker *worker,
 	nr = same_domain(jobs, nr, READ_ONCE(region->space->domain));
 	if (vmdedup_region_enter(region)) {
 		/* Looked at within: see vmdedup_engine.epoch. */
-		vmdedup_ledger_merge_begin(region);
 		if (worker->epoch == atomic_read(&vmdedup_engine.epoch))
 			merge_jobs(worker, region, jobs, nr, &tally);
-		vmdedup_ledger_merge_end(region);
 		vmdedup_region_leave(region);
 	}
 	put_frames(jobs, nr);
@@ -128,8 +137,10 @@ static void flush_region(struct vmdedup_worker *worker,
 	merged = tally.ev[VMDEDUP_EV_pages_merged] +
 		 tally.ev[VMDEDUP_EV_pages_zero_merged];
 	vmdedup_ledger_charge(region, VMDEDUP_LEDGER_merges, merged);
-	if (merged)
+	if (merged) {
+		vmdedup_space_merged(region->space, merged);
 		vmdedup_recount_want();
+	}
 	vmdedup_worker_charge(worker, region);
 	vmdedup_region_put(region);
 }

@@ -12,6 +12,7 @@
 #include "../core/content.h"
 #include "../mm/frame.h"
 #include "engine.h"
+#include "sift.h"
 #include "worker.h"
 
 /**
@@ -64,7 +65,7 @@ static struct page *peer_page(struct peer *peer,
 	/* Its process may have become another user's since it was noted. */
 	if (!peer->region || READ_ONCE(peer->region->space->domain) != domain)
 		return NULL;
-	return vmdedup_walk_page(peer->region->space->mm, place->vpn);
+	return vmdedup_sample_page(peer->region->space->mm, place->vpn);
 }
 
 static void add_job(struct vmdedup_worker *worker,
@@ -116,8 +117,7 @@ static void hash_chunk(struct vmdedup_worker *worker)
 		kunmap_local(addr);
 		cond_resched();
 	}
-	worker->tally.ev[VMDEDUP_EV_pages_scanned] += chunk->nr;
-	worker->part.ev[VMDEDUP_EV_pages_scanned] += chunk->nr;
+	worker->tally.ev[VMDEDUP_EV_pages_hashed] += chunk->nr;
 }
 
 /*
@@ -140,6 +140,7 @@ static struct vmdedup_frame *pair_frame(struct vmdedup_worker *worker,
 	found = vmdedup_stable_add(&vmdedup_engine.stable, frame);
 	if (found == frame) {
 		worker->tally.ev[VMDEDUP_EV_frames_made]++;
+		vmdedup_sift_mark(worker, frame);
 		return frame;
 	}
 	/* Another worker was faster, or the checksums collide. */
@@ -163,7 +164,7 @@ static bool worth_pairing(struct vmdedup_worker *worker, struct page *partner,
 	if (partner == page)
 		return false;
 	return worker->chunk.huge || !PageCompound(partner) ||
-	       READ_ONCE(vmdedup_tunables.huge_split_pages) == 1;
+	       vmdedup_engine_split_pages() == 1;
 }
 
 /* @sample has the checksum that was once seen at @other. */
@@ -196,6 +197,8 @@ static enum vmdedup_found note(struct vmdedup_worker *worker,
 			       struct vmdedup_sample *sample,
 			       struct vmdedup_place *other)
 {
+	enum vmdedup_found found;
+
 	if (!worker->spare)
 		worker->spare = vmdedup_cand_alloc();
 	if (!worker->spare) {
@@ -204,8 +207,11 @@ static enum vmdedup_found note(struct vmdedup_worker *worker,
 	}
 	worker->spare->node.key = key_of(worker, sample);
 	worker->spare->place = place_of(worker, sample);
-	return vmdedup_unstable_note(&vmdedup_engine.unstable, &worker->spare,
-				     atomic_read(&vmdedup_engine.gen), other);
+	found = vmdedup_unstable_note(&vmdedup_engine.unstable, &worker->spare,
+				      atomic_read(&vmdedup_engine.gen) -
+				      worker->age, other);
+	worker->score.alone += found == VMDEDUP_FOUND_SELF;
+	return found;
 }
 
 static void match_one(struct vmdedup_worker *worker, struct peer *peer,
@@ -287,7 +293,7 @@ void vmdedup_match(struct vmdedup_worker *worker)
 	hash_chunk(worker);
 	if (chunk->huge)
 		worth = huge_worth(worker);
-	if (worth < READ_ONCE(vmdedup_tunables.huge_split_pages)) {
+	if (worth < vmdedup_engine_split_pages()) {
 		keep_huge(worker, worth);
 	} else {
 		for (i = 0; i < chunk->nr; i++) {
@@ -301,4 +307,8 @@ void vmdedup_match(struct vmdedup_worker *worker)
 	}
 	peer_close(&peer);
 	vmdedup_chunk_put(chunk);
+	/* On request all pages are looked at, whatever their sketches say. */
+	if (!worker->patient)
+		vmdedup_sift_score(&worker->score);
+	memset(&worker->score, 0, sizeof(worker->score));
 }

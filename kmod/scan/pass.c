@@ -1,228 +1,241 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Passes over a region, and merging on request. */
-#include <linux/mm.h>
-#include <linux/mmap_lock.h>
-#include <linux/sched/signal.h>
+#include <linux/freezer.h>
+#include <linux/ktime.h>
+#include <linux/sizes.h>
 
-#include "../core/content.h"
-#include "../trace.h"
+#include "../mm/space.h"
 #include "engine.h"
+#include "pacer.h"
 #include "pass.h"
-#include "recount.h"
-#include "watch.h"
-#include "worker.h"
+#include "scanner.h"
+#include "sift.h"
 
-/* Without the scanner, generations that a candidate lives through requests. */
-#define REQUEST_KEEP	8
+/* As much is handed out at a time. */
+#define SEGMENT_SIZE	SZ_64M
+/* See vmdedup_sift_lost(). */
+#define RELEARN_PASSES	2
 
-/*
- * The domain can change while a region is being scanned, but not within a chunk.
- * No domain is 0.
+/**
+ * vmdedup_pass_init() - set up before the first pass
+ * @pass: all zero
  */
-static void set_domain(struct vmdedup_worker *worker)
+void vmdedup_pass_init(struct vmdedup_pass *pass)
 {
-	u64 domain = READ_ONCE(worker->region->space->domain);
-
-	if (domain == worker->domain)
-		return;
-	worker->domain = domain;
-	worker->seed = vmdedup_content_seed(vmdedup_engine.boot_seed, domain);
+	mutex_init(&pass->lock);
 }
 
 /**
- * vmdedup_region_begin() - begin a pass over a region
- * @worker: between two regions
- * @region: with a reference, which the worker uses until
- *	vmdedup_region_done()
- */
-void vmdedup_region_begin(struct vmdedup_worker *worker,
-			  struct vmdedup_region *region)
-{
-	vmdedup_space_refresh(region->space);
-	worker->region = region;
-	set_domain(worker);
-	vmdedup_visit_begin(&worker->visit, region);
-	memset(&worker->part, 0, sizeof(worker->part));
-}
-
-/**
- * vmdedup_region_step() - carry one chunk through the pipeline
- * @worker: in a region; @epoch is of a time at which there was reason to scan
- * @addr: in: where to begin; out: where to go on, the region's end if all was
- *	seen
- *
- * May sleep.
- *
- * Return: true if there is more to do in the region; false if all was seen, or
- * if the region cannot be worked in now.
- */
-bool vmdedup_region_step(struct vmdedup_worker *worker, unsigned long *addr)
-{
-	struct vmdedup_region *region = worker->region;
-	struct mm_struct *mm = region->space->mm;
-	struct vmdedup_tally walked = {};
-	unsigned int nr, jobs;
-	u64 vpn;
-
-	vmdedup_worker_clock(worker);
-	set_domain(worker);
-	if (!vmdedup_region_enter(region))
-		return false;
-	if (!vmdedup_mm_lock(mm, worker->patient)) {
-		vmdedup_region_leave(region);
-		return false;
-	}
-	vmdedup_visit_look(&worker->visit);
-	*addr = vmdedup_walk(mm, *addr, region->end, &worker->chunk, &walked);
-	mmap_read_unlock(mm);
-	vmdedup_region_leave(region);
-
-	walked.ev[VMDEDUP_EV_cow_breaks] =
-		vmdedup_visit_step(&worker->visit, *addr, &worker->chunk.seen);
-	vmdedup_tally_add(&worker->tally, &walked);
-	vmdedup_tally_add(&worker->part, &walked);
-	nr = worker->chunk.nr;
-	if (nr) {
-		vpn = worker->chunk.sample[0].vpn;
-		jobs = worker->nr_jobs;
-		vmdedup_match(worker);
-		trace_vmdedup_scan(region->id, vpn, nr, worker->nr_jobs - jobs);
-	}
-	if (worker->nr_jobs > VMDEDUP_JOBS_MAX - VMDEDUP_JOBS_PER_CHUNK)
-		vmdedup_flush(worker);
-	vmdedup_worker_charge(worker, region);
-	cond_resched();
-	return *addr < region->end;
-}
-
-/**
- * vmdedup_region_done() - end a pass over a region
- * @worker: in a region
- * @complete: was all of it seen?
+ * vmdedup_pass_begin() - begin a pass
+ * @pass: not under way
+ * @all: is there reason to look at all chunks?
  *
  * May sleep.
  */
-void vmdedup_region_done(struct vmdedup_worker *worker, bool complete)
+void vmdedup_pass_begin(struct vmdedup_pass *pass, bool all)
 {
-	struct vmdedup_region *region = worker->region;
-
-	vmdedup_worker_clock(worker);
-	worker->tally.ev[VMDEDUP_EV_cow_breaks] +=
-		vmdedup_visit_end(&worker->visit, complete);
-	vmdedup_flush(worker);
-	vmdedup_ledger_charge(region, VMDEDUP_LEDGER_scanned,
-			      worker->part.ev[VMDEDUP_EV_pages_scanned]);
-	if (complete) {
-		spin_lock(&region->lock);
-		memcpy(region->ledger.skipped, worker->part.skip,
-		       sizeof(region->ledger.skipped));
-		spin_unlock(&region->lock);
-	}
-	worker->region = NULL;
+	pass->pages = vmdedup_sift_prepare();
+	pass->nr++;
+	if (vmdedup_sift_lost())
+		pass->relearn = RELEARN_PASSES;
+	pass->all = all || pass->relearn ||
+		    pass->nr % VMDEDUP_SCHEDULE_PERIOD == 0;
+	pass->relearn -= !!pass->relearn;
+	pass->began = ktime_get_ns();
+	mutex_lock(&pass->lock);
+	pass->last_known = pass->fresh.id;
+	pass->known.id = 0;
+	pass->last_fresh = U64_MAX;
+	pass->turn = false;
+	pass->fresh_found = false;
+	pass->cut = false;
+	memset(&pass->total, 0, sizeof(pass->total));
+	mutex_unlock(&pass->lock);
 }
 
-static int pass_region(struct vmdedup_worker *worker,
-		       struct vmdedup_region *region)
+static void queue_drop(struct vmdedup_queue *queue)
 {
-	unsigned long addr = region->start;
-	bool more = true;
-
-	vmdedup_region_begin(worker, region);
-	vmdedup_worker_enter_epoch(worker);
-	while (more && !fatal_signal_pending(current))
-		more = vmdedup_region_step(worker, &addr);
-	vmdedup_region_done(worker, addr >= region->end);
-	return fatal_signal_pending(current) ? -EINTR : 0;
+	vmdedup_region_put(queue->region);
+	queue->region = NULL;
 }
 
-/* Do something with each region of a request. */
-static int request_each(struct vmdedup_worker *worker,
-			struct vmdedup_merge_request *req,
-			int (*work)(struct vmdedup_worker *worker,
-				    struct vmdedup_region *region))
+/* Have a region to hand out; false if there is none. */
+static bool queue_fill(struct vmdedup_pass *pass, struct vmdedup_queue *queue,
+		       u64 last)
 {
 	struct vmdedup_region *region;
-	int err = 0;
-	u64 id = 0;
 
-	if (req->region) {
-		region = vmdedup_region_get(req->region);
-		if (!region)
-			return -ENOENT;
-		err = req->may(region->space->mm, region->space->pid) ? 0 : -EPERM;
-		if (!err)
-			err = work(worker, region);
+	if (queue->region)
+		return true;
+	region = vmdedup_region_next(queue->id);
+	if (!region)
+		return false;
+	if (region->id > last) {
 		vmdedup_region_put(region);
-		return err;
+		return false;
 	}
-	while (!err && (region = vmdedup_region_next(id))) {
-		id = region->id;
-		if (req->may(region->space->mm, region->space->pid))
-			err = work(worker, region);
-		else if (fatal_signal_pending(current))
-			err = -EINTR;
-		vmdedup_region_put(region);
-		cond_resched();
-	}
-	return err;
+	vmdedup_space_refresh(region->space);
+	queue->id = region->id;
+	queue->region = region;
+	queue->next = region->start;
+	queue->purpose = pass->all ||
+			 vmdedup_space_stirred(region->space, pass->nr) ?
+			 VMDEDUP_SCAN_ALL : VMDEDUP_SCAN_DUE;
+	return true;
 }
 
-static int recount_region(struct vmdedup_worker *worker,
-			  struct vmdedup_region *region)
+static void queue_take(struct vmdedup_queue *queue,
+		       struct vmdedup_segment *segment)
 {
-	vmdedup_recount_region(region, true, NULL);
-	return fatal_signal_pending(current) ? -EINTR : 0;
+	struct vmdedup_region *region = queue->region;
+	unsigned long end = round_down(queue->next, SEGMENT_SIZE);
+
+	/* Neither is to wrap at the end of the address space. */
+	end = region->end - end > SEGMENT_SIZE ? end + SEGMENT_SIZE :
+						 region->end;
+	kref_get(&region->ref);
+	segment->region = region;
+	segment->start = queue->next;
+	segment->end = end;
+	queue->next = end;
+	if (end == region->end)
+		queue_drop(queue);
 }
 
-static void request_add(struct vmdedup_merge_request *req,
-			struct vmdedup_tally *round)
+/* Take the next segment; false if there is none left. */
+static bool pass_take(struct vmdedup_pass *pass,
+		      struct vmdedup_segment *segment,
+		      enum vmdedup_purpose *purpose)
 {
-	memset(req->total.skip, 0, sizeof(req->total.skip));
-	vmdedup_tally_add(&req->total, round);
-	vmdedup_account_tally(round);
+	struct vmdedup_queue *queue = NULL;
+	bool fresh, known;
+
+	mutex_lock(&pass->lock);
+	pass->cut |= !vmdedup_scanner_scanning();
+	if (pass->cut)
+		goto out;
+	known = queue_fill(pass, &pass->known, pass->last_known);
+	/* What comes from now on is for the next pass. */
+	if (!known && pass->last_fresh == U64_MAX)
+		pass->last_fresh = vmdedup_region_newest();
+	fresh = queue_fill(pass, &pass->fresh, pass->last_fresh);
+	pass->turn = !pass->turn;
+	pass->fresh_found |= fresh;
+	if (fresh && (pass->turn || !known))
+		queue = &pass->fresh;
+	else if (known)
+		queue = &pass->known;
+	if (queue) {
+		*purpose = queue->purpose;
+		queue_take(queue, segment);
+	}
+out:
+	mutex_unlock(&pass->lock);
+	return queue;
+}
+
+/* A region cannot be worked in now: do not try with each of its segments. */
+static void pass_give_up(struct vmdedup_pass *pass,
+			 struct vmdedup_region *region)
+{
+	mutex_lock(&pass->lock);
+	if (pass->fresh.region == region)
+		queue_drop(&pass->fresh);
+	if (pass->known.region == region)
+		queue_drop(&pass->known);
+	mutex_unlock(&pass->lock);
+}
+
+/* Report what was done since the last time; returns pages seen. */
+static u64 report(struct vmdedup_worker *worker, struct vmdedup_tally *done)
+{
+	u64 seen = worker->tally.ev[VMDEDUP_EV_pages_scanned] +
+		   worker->tally.passed;
+
+	vmdedup_account_tally(&worker->tally);
+	vmdedup_tally_add(done, &worker->tally);
+	memset(&worker->tally, 0, sizeof(worker->tally));
+	return seen;
+}
+
+/*
+ * Sleep if we are ahead by a tick or more; less is left to add up. Jobs are
+ * carried out before, while they are fresh.
+ */
+static void keep_pace(struct vmdedup_pass *pass, struct vmdedup_worker *worker,
+		      u64 pages)
+{
+	u64 now = vmdedup_worker_cpu_time();
+	/* Before it is asked what is owed: what changes later ends the pause. */
+	int tuning = vmdedup_pacer_tuning();
+	u64 ns = vmdedup_pacer_owe(pass->pages, pages, now - worker->paced);
+
+	worker->paced = now;
+	if (ns < TICK_NSEC)
+		return;
+	vmdedup_flush(worker);
+	vmdedup_scanner_pause(nsecs_to_jiffies(ns), tuning);
+}
+
+static void work_on(struct vmdedup_pass *pass, struct vmdedup_worker *worker,
+		    const struct vmdedup_segment *segment,
+		    enum vmdedup_purpose purpose, struct vmdedup_tally *done,
+		    void (*chores)(void))
+{
+	unsigned long addr = segment->start;
+	bool more = true;
+
+	vmdedup_segment_begin(worker, segment, purpose, pass->nr);
+	for (;;) {
+		/* In this order: see vmdedup_engine.epoch and set_run(). */
+		vmdedup_worker_enter_epoch(worker);
+		if (!more || !vmdedup_scanner_scanning())
+			break;
+		more = vmdedup_segment_step(worker, &addr);
+		if (!more && addr < segment->end)
+			pass_give_up(pass, segment->region);
+		keep_pace(pass, worker, report(worker, done));
+		if (chores)
+			chores();
+		try_to_freeze();
+	}
+	vmdedup_segment_done(worker, addr >= segment->end);
+	report(worker, done);
 }
 
 /**
- * vmdedup_merge_now() - scan and merge on request
- * @req: the request
+ * vmdedup_pass_work() - work on a pass until nothing is left to be taken
+ * @pass: under way
+ * @worker: of this thread
+ * @chores: what else to do in between, or NULL
  *
- * Passes over the region or regions until one merges nothing, or the limit is
- * reached. May sleep.
- *
- * Return: 0, -ENOENT, -EPERM, -ENOMEM or -EINTR as the UAPI header says.
+ * Returns at once if scanning is stopped. May sleep.
  */
-int vmdedup_merge_now(struct vmdedup_merge_request *req)
+void vmdedup_pass_work(struct vmdedup_pass *pass,
+		       struct vmdedup_worker *worker, void (*chores)(void))
 {
-	struct vmdedup_worker *worker = vmdedup_worker_alloc();
-	u64 merged, last;
-	int err;
+	struct vmdedup_tally done = {};
+	struct vmdedup_segment segment;
+	enum vmdedup_purpose purpose;
 
-	if (!worker)
-		return -ENOMEM;
-	worker->patient = true;
-	memset(&req->total, 0, sizeof(req->total));
-	req->rounds = 0;
-	do {
-		memset(&worker->tally, 0, sizeof(worker->tally));
-		worker->drain = true;
-		err = request_each(worker, req, pass_region);
-		request_add(req, &worker->tally);
-		merged = worker->tally.ev[VMDEDUP_EV_pages_merged] +
-			 worker->tally.ev[VMDEDUP_EV_pages_zero_merged];
-		last = merged;
-		req->rounds++;
-		/* Of huge pages the first pass learns what to do in the next. */
-		if (req->rounds == 1)
-			merged += worker->tally.ev[VMDEDUP_EV_huge_kept];
-	} while (!err && merged && req->rounds < req->max_rounds);
-	/* What others share with a page merged last is not known yet. */
-	if (!err && last)
-		err = request_each(worker, req, recount_region);
-	vmdedup_worker_free(worker);
-	/* The scanner's passes do these; when it is off, do so here. */
-	if (READ_ONCE(vmdedup_tunables.run) != VMDEDUP_SCANNING) {
-		vmdedup_engine_age(REQUEST_KEEP);
-		vmdedup_watch_storms();
+	while (pass_take(pass, &segment, &purpose)) {
+		work_on(pass, worker, &segment, purpose, &done, chores);
+		vmdedup_region_put(segment.region);
 	}
-	return err;
+	mutex_lock(&pass->lock);
+	vmdedup_tally_add(&pass->total, &done);
+	mutex_unlock(&pass->lock);
+}
+
+/**
+ * vmdedup_pass_end() - end a pass
+ * @pass: nobody works on it any more; perhaps something is left
+ */
+void vmdedup_pass_end(struct vmdedup_pass *pass)
+{
+	mutex_lock(&pass->lock);
+	if (pass->fresh.region)
+		queue_drop(&pass->fresh);
+	if (pass->known.region)
+		queue_drop(&pass->known);
+	mutex_unlock(&pass->lock);
 }

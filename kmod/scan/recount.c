@@ -2,10 +2,12 @@
 /*
  * Recounts: visits that only look.
  *
- * While the scanner runs, each pass brings the ledger up to date. When it is
- * stopped, a recount does, after something was merged or undone and whenever
- * somebody has asked for the ledger since the last one. So it is right at rest,
- * for whoever asks twice; and costs nothing where nobody asks.
+ * While the scanner runs, each pass brings the ledger up to date, but for chunks
+ * that it passes over. A recount does for all, after something was merged or
+ * undone and whenever somebody has asked for the ledger since the last one; while
+ * the scanner runs, not more often than it is to look at all memory. So the
+ * ledger is right at rest, for whoever asks twice; and costs nothing where nobody
+ * asks.
  *
  * A page's part of the saving depends on how many others share it by now: that
  * is why a recount follows what was merged last.
@@ -15,7 +17,7 @@
 #include <linux/mmap_lock.h>
 #include <linux/sched/signal.h>
 
-#include "../mm/ledger.h"
+#include "../mm/visit.h"
 #include "engine.h"
 #include "recount.h"
 
@@ -53,9 +55,9 @@ bool vmdedup_recount_region(struct vmdedup_region *region, bool patient,
 	struct mm_struct *mm = region->space->mm;
 	unsigned long addr = region->start;
 	struct vmdedup_visit visit;
-	u64 broken = 0;
 
-	vmdedup_visit_begin(&visit, region);
+	vmdedup_visit_begin(&visit, region, region->start, region->end);
+	visit.purpose = VMDEDUP_COUNT_ALL;
 	while (addr < region->end) {
 		struct vmdedup_seen seen;
 
@@ -66,32 +68,32 @@ bool vmdedup_recount_region(struct vmdedup_region *region, bool patient,
 			vmdedup_region_leave(region);
 			break;
 		}
-		vmdedup_visit_look(&visit);
-		addr = vmdedup_count_chunk(mm, addr, region->end, &seen);
+		addr = vmdedup_count_chunk(mm, addr, &visit, &seen);
 		mmap_read_unlock(mm);
 		vmdedup_region_leave(region);
-		broken += vmdedup_visit_step(&visit, addr, &seen);
+		vmdedup_visit_step(&visit, addr, &seen);
 		cond_resched();
 	}
-	broken += vmdedup_visit_end(&visit, addr >= region->end);
-	vmdedup_account_event(VMDEDUP_EV_cow_breaks, broken);
+	vmdedup_visit_end(&visit, addr >= region->end);
+	vmdedup_account_event(VMDEDUP_EV_cow_breaks, visit.broken);
 	return addr >= region->end;
 }
 
 /**
  * vmdedup_recount_if_due() - recount all regions, if there is need and time
+ * @after: not before the last one is so long ago, ns
  * @go_on: asked for each chunk: false ends the recount
  *
  * For the scanner's thread only. May sleep.
  */
-void vmdedup_recount_if_due(bool (*go_on)(void))
+void vmdedup_recount_if_due(u64 after, bool (*go_on)(void))
 {
 	struct vmdedup_region *region;
 	u64 began = ktime_get_ns(), id = 0;
 	bool all = true;
 
 	if (!READ_ONCE(wanted) || !go_on() ||
-	    began - ended < took * RECOUNT_SHARE)
+	    began - ended < max(took * RECOUNT_SHARE, after))
 		return;
 	/* Before anything is looked at: what happens meanwhile counts anew. */
 	xchg(&wanted, false);

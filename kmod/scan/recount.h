@@ -8,6 +8,6 @@
 void vmdedup_recount_want(void);
 bool vmdedup_recount_region(struct vmdedup_region *region, bool patient,
 			    bool (*go_on)(void));
-void vmdedup_recount_if_due(bool (*go_on)(void));
+void vmdedup_recount_if_due(u64 after, bool (*go_on)(void));
 
 #endif /* VMDEDUP_SCAN_RECOUNT_H */

@@ -1,33 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The scanning kernel thread: passes over all regions at the rate asked for,
- * and some housekeeping, which goes on when scanning is stopped.
+ * The scanner: passes over all regions at the rate asked for, by one kernel thread
+ * and those that help it; and some housekeeping, which goes on when scanning is
+ * stopped.
  */
 #include <linux/freezer.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
 #include <linux/wait.h>
 
-#include "../core/pace.h"
 #include "../mm/news.h"
 #include "../trace.h"
+#include "crew.h"
 #include "engine.h"
+#include "pacer.h"
 #include "recount.h"
 #include "scanner.h"
+#include "sift.h"
 #include "watch.h"
-#include "worker.h"
 
-/* Passes that a candidate lives without being confirmed. */
-#define SCAN_KEEP	2
-/* Pause between passes in automatic mode, and between housekeeping. */
+/* Pause between passes that find something, and between housekeeping. */
 #define PAUSE		HZ
 
 static struct task_struct *scanner;
 /* Outlives the thread, which may be stopped before it ever ran. */
 static struct vmdedup_worker *scanner_worker;
+static struct vmdedup_pass scanner_pass;
 static DECLARE_WAIT_QUEUE_HEAD(scanner_wait);
-/* Reasons to end a pause: a tunable was changed; there is a new region. */
-static bool tuned, arrived;
+/* A reason to end the pause between two passes: there is a new region. */
+static bool arrived;
+/* A reason to look at all chunks in the next pass. */
+static bool all_wanted;
+/* The module is about to be unloaded. */
+static bool stopping;
 /* When housekeeping is due, in jiffies. */
 static unsigned long housekeeping_due;
 
@@ -36,8 +41,9 @@ static unsigned long housekeeping_due;
  */
 void vmdedup_scanner_tuned(void)
 {
-	WRITE_ONCE(tuned, true);
-	wake_up(&scanner_wait);
+	WRITE_ONCE(all_wanted, true);
+	vmdedup_pacer_tuned();
+	wake_up_all(&scanner_wait);
 }
 
 /**
@@ -48,61 +54,44 @@ void vmdedup_scanner_tuned(void)
  */
 void vmdedup_scanner_welcome(void)
 {
+	/* Others may have what is in it. */
+	WRITE_ONCE(all_wanted, true);
 	WRITE_ONCE(arrived, true);
-	wake_up(&scanner_wait);
-}
-
-static bool scanning(void)
-{
-	return READ_ONCE(vmdedup_tunables.run) == VMDEDUP_SCANNING &&
-	       !kthread_should_stop();
+	wake_up_all(&scanner_wait);
 }
 
 /**
- * struct pacer - what keeps the scanner from taking too much
- * @pages: by how many it looks at
- * @cpu: by how long it runs
- * @ran: how long it had run when that was looked at last, ns
- * @last_pass: pages of the last complete pass
+ * vmdedup_scanner_scanning() - is the scanner to go on?
  */
-struct pacer {
-	struct vmdedup_pace pages;
-	struct vmdedup_pace cpu;
-	u64 ran;
-	u64 last_pass;
-};
-
-static void pause_in_pass(struct pacer *pacer, unsigned long ticks)
+bool vmdedup_scanner_scanning(void)
 {
-	wait_event_freezable_timeout(scanner_wait, kthread_should_stop() ||
-				     READ_ONCE(tuned), ticks);
-	/* What was owed at the old rate is forgotten. */
-	if (READ_ONCE(tuned)) {
-		pacer->pages.due = 0;
-		pacer->cpu.due = 0;
-	}
-	WRITE_ONCE(tuned, false);
+	return READ_ONCE(vmdedup_tunables.run) == VMDEDUP_SCANNING &&
+	       !READ_ONCE(stopping);
 }
 
-static void pause_between_passes(unsigned long ticks)
+/**
+ * vmdedup_scanner_pause() - have one of the scanner's threads wait in a pass
+ * @ticks: for so long,
+ * @tuning: or until vmdedup_pacer_tuning() is no longer this
+ */
+void vmdedup_scanner_pause(unsigned long ticks, int tuning)
 {
-	wait_event_freezable_timeout(scanner_wait, kthread_should_stop() ||
-				     READ_ONCE(tuned) || READ_ONCE(arrived),
-				     ticks);
-	WRITE_ONCE(tuned, false);
-	WRITE_ONCE(arrived, false);
+	wait_event_freezable_timeout(scanner_wait, READ_ONCE(stopping) ||
+				     vmdedup_pacer_tuning() != tuning, ticks);
 }
 
 static bool idle(void)
 {
 	return READ_ONCE(vmdedup_tunables.run) != VMDEDUP_SCANNING &&
-	       !kthread_should_stop();
+	       !READ_ONCE(stopping);
 }
 
+/* Regions; or what is left of them, and is to be forgotten. */
 static bool anything_to_look_after(void)
 {
-	return vmdedup_region_count() ||
-	       vmdedup_tree_count(&vmdedup_engine.stable);
+	return vmdedup_region_count() || vmdedup_sift_bytes() ||
+	       vmdedup_tree_count(&vmdedup_engine.stable) ||
+	       vmdedup_tree_count(&vmdedup_engine.unstable);
 }
 
 /* Regions of processes that are gone, frames that nobody maps any more. */
@@ -112,133 +101,126 @@ static void housekeeping(void)
 
 	if (time_before(jiffies, housekeeping_due))
 		return;
+	vmdedup_engine_feel_pressure();
 	vmdedup_region_reap();
-	if (!vmdedup_region_count())
+	if (!vmdedup_region_count()) {
 		vmdedup_engine_age(0);
+		vmdedup_sift_forget();
+	}
 	if (vmdedup_account_sweep_if_due(&saved))
 		vmdedup_watch_reserve(saved);
-	vmdedup_recount_if_due(idle);
+	vmdedup_recount_if_due(0, idle);
 	housekeeping_due = jiffies + PAUSE;
 }
 
-/*
- * Sleep if we are ahead by a tick or more; less is left to add up. Jobs are
- * carried out before, while they are fresh.
- */
-static void keep_pace(struct vmdedup_worker *worker, struct pacer *pacer,
-		      u64 pages)
-{
-	unsigned int percent = READ_ONCE(vmdedup_tunables.cpu_limit);
-	u64 now = ktime_get_ns(), ran = vmdedup_worker_cpu_time();
-	u64 rate, ns;
-
-	rate = vmdedup_pace_rate(READ_ONCE(vmdedup_tunables.scan_rate),
-				 pacer->last_pass,
-				 READ_ONCE(vmdedup_tunables.target_pass_secs));
-	ns = vmdedup_pace_sleep(&pacer->pages, now, pages, rate);
-	ns = max(ns, vmdedup_pace_cpu(&pacer->cpu, now, ran - pacer->ran,
-				      percent));
-	pacer->ran = ran;
-	if (ns < TICK_NSEC)
-		return;
-	vmdedup_flush(worker);
-	pause_in_pass(pacer, nsecs_to_jiffies(ns));
-}
-
-static u64 pages_seen(const struct vmdedup_tally *tally)
-{
-	return tally->ev[VMDEDUP_EV_pages_scanned] + tally->passed;
-}
-
-/* Report what was done since the last time; returns the pages seen. */
-static u64 report(struct vmdedup_worker *worker, struct vmdedup_tally *pass)
-{
-	u64 seen = pages_seen(&worker->tally);
-
-	vmdedup_account_tally(&worker->tally);
-	vmdedup_tally_add(pass, &worker->tally);
-	memset(&worker->tally, 0, sizeof(worker->tally));
-	return seen;
-}
-
-static void scan_region(struct vmdedup_worker *worker,
-			struct vmdedup_region *region,
-			struct pacer *pacer, struct vmdedup_tally *pass)
-{
-	unsigned long addr = region->start;
-	bool more = true;
-
-	vmdedup_region_begin(worker, region);
-	for (;;) {
-		/* In this order: see vmdedup_engine.epoch and set_run(). */
-		vmdedup_worker_enter_epoch(worker);
-		if (!more || !scanning())
-			break;
-		more = vmdedup_region_step(worker, &addr);
-		keep_pace(worker, pacer, report(worker, pass));
-		housekeeping();
-		try_to_freeze();
-	}
-	vmdedup_region_done(worker, addr >= region->end);
-	report(worker, pass);
-}
-
 /* A pass over all regions was completed. */
-static void pass_done(const struct vmdedup_tally *pass, u64 began)
+static void pass_done(const struct vmdedup_pass *pass)
 {
+	const u64 *ev = pass->total.ev;
 	struct vmdedup_news news = {
 		.type = VMDEDUP_EVENT_PASS_FINISHED,
-		.scanned = pass->ev[VMDEDUP_EV_pages_scanned],
-		.merged = pass->ev[VMDEDUP_EV_pages_merged] +
-			  pass->ev[VMDEDUP_EV_pages_zero_merged],
-		.broken = pass->ev[VMDEDUP_EV_cow_breaks],
-		.took_ns = ktime_get_ns() - began,
+		.scanned = ev[VMDEDUP_EV_pages_scanned],
+		.merged = ev[VMDEDUP_EV_pages_merged] +
+			  ev[VMDEDUP_EV_pages_zero_merged],
+		.broken = ev[VMDEDUP_EV_cow_breaks],
+		.took_ns = ktime_get_ns() - pass->began,
 	};
 
 	vmdedup_account_event(VMDEDUP_EV_full_scans, 1);
-	trace_vmdedup_pass(pass->ev[VMDEDUP_EV_pages_scanned],
-			   pass->ev[VMDEDUP_EV_pages_merged],
-			   pass->ev[VMDEDUP_EV_pages_zero_merged]);
+	trace_vmdedup_pass(ev[VMDEDUP_EV_pages_scanned],
+			   ev[VMDEDUP_EV_pages_merged],
+			   ev[VMDEDUP_EV_pages_zero_merged]);
 	vmdedup_news_send(&news);
 	vmdedup_watch_storms();
-	vmdedup_engine_age(SCAN_KEEP);
+	vmdedup_engine_age(VMDEDUP_SCAN_KEEP);
+	if (pass->nr % VMDEDUP_SIFT_PASSES == 0)
+		vmdedup_sift_age();
 }
 
-static void scan_pass(struct vmdedup_worker *worker, struct pacer *pacer)
+static void scan_pass(struct vmdedup_pass *pass, struct vmdedup_worker *worker)
 {
-	struct vmdedup_region *region;
-	struct vmdedup_tally pass = {};
-	u64 began = ktime_get_ns(), id = 0;
-
+	vmdedup_pass_begin(pass, xchg(&all_wanted, false));
 	worker->drain = true;
-	while (scanning() && (region = vmdedup_region_next(id))) {
-		id = region->id;
-		scan_region(worker, region, pacer, &pass);
-		vmdedup_region_put(region);
+	vmdedup_crew_begin(pass);
+	vmdedup_pass_work(pass, worker, housekeeping);
+	vmdedup_crew_wait(housekeeping);
+	vmdedup_pass_end(pass);
+	if (pass->cut)
+		WRITE_ONCE(all_wanted, true);
+	else
+		pass_done(pass);
+}
+
+/* Was there anything in the last pass that makes the next one worthwhile? */
+static bool lively(const struct vmdedup_pass *pass)
+{
+	return pass->fresh_found || pass->all ||
+	       pass->total.ev[VMDEDUP_EV_pages_merged] ||
+	       pass->total.ev[VMDEDUP_EV_pages_zero_merged] ||
+	       pass->total.ev[VMDEDUP_EV_cow_breaks];
+}
+
+static u64 target_ns(void)
+{
+	return READ_ONCE(vmdedup_tunables.target_pass_secs) *
+	       (u64)NSEC_PER_SEC;
+}
+
+/* How long to wait before the next pass, in jiffies. */
+static unsigned long pause_after(const struct vmdedup_pass *pass)
+{
+	u64 target = target_ns(), took = ktime_get_ns() - pass->began;
+
+	/* With a rate of its own, a pass need not be followed by more. */
+	if (READ_ONCE(vmdedup_tunables.scan_rate))
+		return 1;
+	if (lively(pass) || took >= target)
+		return PAUSE;
+	return max_t(unsigned long, PAUSE, nsecs_to_jiffies(target - took));
+}
+
+/* Housekeeping goes on meanwhile, and there is time to count. */
+static void pause_between_passes(unsigned long ticks, int tuning)
+{
+	unsigned long until = jiffies + ticks;
+	long left;
+
+	while ((left = until - jiffies) > 0) {
+		if (wait_event_freezable_timeout(scanner_wait,
+						 READ_ONCE(stopping) ||
+						 vmdedup_pacer_tuning() != tuning ||
+						 READ_ONCE(arrived),
+						 min(left, (long)PAUSE)))
+			break;
+		housekeeping();
+		vmdedup_recount_if_due(target_ns(), vmdedup_scanner_scanning);
 	}
-	if (!scanning())
-		return;
-	pacer->last_pass = pages_seen(&pass);
-	pass_done(&pass, began);
+	WRITE_ONCE(arrived, false);
 }
 
 static int scanner_main(void *arg)
 {
-	struct pacer pacer = { .ran = vmdedup_worker_cpu_time() };
-
+	scanner_worker->paced = vmdedup_worker_cpu_time();
 	set_freezable();
-	set_user_nice(current, 5);
+	set_user_nice(current, VMDEDUP_SCAN_NICE);
 	while (!kthread_should_stop()) {
+		int tuning = vmdedup_pacer_tuning();
+		bool scans;
+
 		housekeeping();
+		/* A helper that is frozen cannot be stopped. */
+		try_to_freeze();
+		vmdedup_crew_resize(READ_ONCE(vmdedup_tunables.threads));
 		wait_event_freezable(scanner_wait, kthread_should_stop() ||
+				     vmdedup_pacer_tuning() != tuning ||
 				     anything_to_look_after());
-		if (scanning() && vmdedup_region_count())
-			scan_pass(scanner_worker, &pacer);
-		/* With a rate of its own, a pass need not be followed by more. */
-		pause_between_passes(scanning() && vmdedup_region_count() &&
-				     READ_ONCE(vmdedup_tunables.scan_rate) ?
-				     1 : PAUSE);
+		scans = vmdedup_scanner_scanning() && vmdedup_region_count();
+		if (scans)
+			scan_pass(&scanner_pass, scanner_worker);
+		pause_between_passes(scans ? pause_after(&scanner_pass) : PAUSE,
+				     tuning);
 	}
+	vmdedup_crew_resize(1);
 	return 0;
 }
 
@@ -248,7 +230,8 @@ static int scanner_main(void *arg)
  */
 int vmdedup_scanner_start(void)
 {
-	scanner_worker = vmdedup_worker_alloc();
+	vmdedup_pass_init(&scanner_pass);
+	scanner_worker = vmdedup_worker_alloc(NUMA_NO_NODE);
 	if (!scanner_worker)
 		return -ENOMEM;
 	scanner = kthread_run(scanner_main, NULL, "vmdedupd");
@@ -260,10 +243,12 @@ int vmdedup_scanner_start(void)
 }
 
 /**
- * vmdedup_scanner_stop() - stop the thread, and wait for it
+ * vmdedup_scanner_stop() - stop the threads, and wait for them
  */
 void vmdedup_scanner_stop(void)
 {
+	WRITE_ONCE(stopping, true);
+	wake_up_all(&scanner_wait);
 	kthread_stop(scanner);
 	vmdedup_worker_free(scanner_worker);
 }

@@ -2,19 +2,21 @@
 #include <linux/mm.h>
 #include <linux/sched.h>
 
+#include "../mm/ledger.h"
 #include "engine.h"
 #include "worker.h"
 
 /**
  * vmdedup_worker_alloc() - make a worker
+ * @node: near which memory, or NUMA_NO_NODE
  *
  * May sleep.
  *
  * Return: the worker, or NULL.
  */
-struct vmdedup_worker *vmdedup_worker_alloc(void)
+struct vmdedup_worker *vmdedup_worker_alloc(int node)
 {
-	return kvzalloc(sizeof(struct vmdedup_worker), GFP_KERNEL);
+	return kvzalloc_node(sizeof(struct vmdedup_worker), GFP_KERNEL, node);
 }
 
 /**

@@ -2,23 +2,27 @@
 /*
  * A worker: what one thread needs to carry pages through the pipeline
  *
- *	walk -> match -> merge
+ *	walk -> sketch -> match -> merge
  *
- * vmdedup_walk() collects the pages of a chunk, with references and briefly
- * under the mmap_lock. vmdedup_match() hashes and compares them, under no
- * lock of their address space, and leaves merge jobs. vmdedup_flush() sorts
- * the jobs and merges them run by run, one address space after the other.
- * At no time does a worker hold two mmap_locks, nor references to pages while
- * it merges.
+ * vmdedup_sample_chunk() sketches the pages of a chunk under their page table's
+ * lock, and vmdedup_sift() keeps those whose sketch was seen elsewhere.
+ * vmdedup_match() hashes and compares them, under no lock of their address
+ * space, and leaves merge jobs. vmdedup_flush() sorts the jobs and merges them
+ * run by run, one address space after the other. At no time does a worker hold
+ * two mmap_locks, nor references to pages while it merges.
  */
 #ifndef VMDEDUP_SCAN_WORKER_H
 #define VMDEDUP_SCAN_WORKER_H
 
 #include "../core/runs.h"
-#include "../mm/ledger.h"
+#include "../core/sketch.h"
 #include "../mm/merge.h"
 #include "../mm/region.h"
-#include "../mm/walk.h"
+#include "../mm/sample.h"
+#include "../mm/visit.h"
+
+/* Generations that a candidate lives without being confirmed by the scanner. */
+#define VMDEDUP_SCAN_KEEP	(VMDEDUP_SCHEDULE_PERIOD + 8)
 
 /* A chunk gives two jobs a page at the most: its own and its partner's. */
 #define VMDEDUP_JOBS_PER_CHUNK	(2 * VMDEDUP_RUN_MAX)
@@ -31,14 +35,21 @@
  * @nr_jobs: how many
  * @win: for merging
  * @epoch: see vmdedup_engine.epoch; of the oldest of the jobs
- * @patient: wait for locks, which the scanner does not
+ * @patient: on request: wait for locks, and look at every page's content;
+ *	which the scanner does not
  * @drain: may the LRU caches be drained once more?
+ * @age: of candidates when they are new, generations
  * @spare: a candidate allocated in advance
  * @region: the region being scanned; the jobs may be of others, too
  * @domain: its trust domain, as of the chunk at hand
  * @seed: of checksums in that domain
- * @visit: keeps its ledger
+ * @sketcher: how to sketch in that domain
+ * @zero_sketch: of a page of zeroes
+ * @score: how well sketches did in the chunk
+ * @begin: where the part of @region begins that is being scanned
+ * @visit: decides what to look at in it, and keeps the ledger
  * @ran: CPU time of the thread that is accounted for, ns
+ * @paced: likewise, that was paced
  * @tally: everything this worker did and has not reported
  * @part: what it did in @region in this pass
  */
@@ -50,17 +61,23 @@ struct vmdedup_worker {
 	int epoch;
 	bool patient;
 	bool drain;
+	u32 age;
 	struct vmdedup_cand *spare;
 	struct vmdedup_region *region;
 	u64 domain;
 	u64 seed;
+	struct vmdedup_sketcher sketcher;
+	u64 zero_sketch;
+	struct vmdedup_sketch_score score;
+	unsigned long begin;
 	struct vmdedup_visit visit;
 	u64 ran;
+	u64 paced;
 	struct vmdedup_tally tally;
 	struct vmdedup_tally part;
 };
 
-struct vmdedup_worker *vmdedup_worker_alloc(void);
+struct vmdedup_worker *vmdedup_worker_alloc(int node);
 void vmdedup_worker_enter_epoch(struct vmdedup_worker *worker);
 void vmdedup_worker_free(struct vmdedup_worker *worker);
 u64 vmdedup_worker_cpu_time(void);
@@ -73,11 +90,5 @@ void vmdedup_match(struct vmdedup_worker *worker);
 
 /* flush.c */
 void vmdedup_flush(struct vmdedup_worker *worker);
-
-/* pass.c */
-void vmdedup_region_begin(struct vmdedup_worker *worker,
-			  struct vmdedup_region *region);
-bool vmdedup_region_step(struct vmdedup_worker *worker, unsigned long *addr);
-void vmdedup_region_done(struct vmdedup_worker *worker, bool complete);
 
 #endif /* VMDEDUP_SCAN_WORKER_H */

@@ -168,18 +168,19 @@ static void plain_pages_differ(void **state)
 
 static void adapts(void **state)
 {
-	struct vmdedup_sketch_score few = { .hits = 100, .alone = 100 };
-	struct vmdedup_sketch_score bad = { .hits = 10000, .alone = 5001 };
-	struct vmdedup_sketch_score fair = { .hits = 10000, .alone = 2000 };
-	struct vmdedup_sketch_score good = { .hits = 10000, .alone = 100 };
+	struct vmdedup_sketch_score none = {};
+	struct vmdedup_sketch_score bad = { .pages = 10000, .alone = 6000 };
+	struct vmdedup_sketch_score fair = { .pages = 10000, .alone = 2000 };
+	struct vmdedup_sketch_score good = { .pages = 10000, .alone = 100 };
 
 	(void)state;
-	assert_int_equal(vmdedup_sketch_adapt(4, &few), 4);
+	assert_int_equal(vmdedup_sketch_adapt(4, &none), 4);
 	assert_int_equal(vmdedup_sketch_adapt(4, &bad), 8);
 	assert_int_equal(vmdedup_sketch_adapt(12, &bad), 16);
 	assert_int_equal(vmdedup_sketch_adapt(16, &bad), 16);
+	assert_int_equal(vmdedup_sketch_adapt(4, &fair), 8);
 	assert_int_equal(vmdedup_sketch_adapt(8, &fair), 8);
-	assert_int_equal(vmdedup_sketch_adapt(8, &good), 4);
+	/* What the filter mistakes is no reason. */
 	assert_int_equal(vmdedup_sketch_adapt(4, &good), 4);
 }
 

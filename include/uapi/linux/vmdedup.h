@@ -102,7 +102,8 @@
 	X(FOREIGN,	foreign,	"shared frame of an earlier load") \
 	X(CHANGED,	changed,	"changed while it was being merged") \
 	X(BUSY,		busy,		"in use elsewhere in the kernel") \
-	X(NOMEM,	nomem,		"no memory for a shared frame")
+	X(NOMEM,	nomem,		"no memory for a shared frame")	\
+	X(COOLED,	cooled,		"written to soon after merging: left alone for a while")
 
 enum vmdedup_skip {
 #define VMDEDUP_SKIP_ENUM(NAME, name, text) VMDEDUP_SKIP_##NAME,
@@ -172,7 +173,7 @@ struct vmdedup_unregister {
 
 /* The region with the smallest id above @region_id that the caller may see. */
 #define VMDEDUP_QUERY_NEXT		(1U << 0)
-/* Count the pages now; else what is known of them since the last pass is told. */
+/* Count the pages now; else what is known since they were looked at last is told. */
 #define VMDEDUP_QUERY_COUNT		(1U << 1)
 
 /* Region flags: */
@@ -201,7 +202,7 @@ struct vmdedup_unregister {
  * @scanned: out: pages looked at since registration
  * @merges: out: pages merged since registration, zero pages included
  * @skipped: out: by enum vmdedup_skip, the pages not merged in the last
- *	complete pass
+ *	pass that looked at all of the region
  */
 struct vmdedup_query {
 	__u32 size;

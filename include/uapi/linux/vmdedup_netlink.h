@@ -16,10 +16,12 @@
  * in sysfs. All else needs CAP_NET_ADMIN in the initial user namespace, and so
  * does listening to the group "events".
  *
- * The GAUGEs of ledgers tell what was seen when memory was visited last. At rest,
- * when neither guests nor vmdedup change anything any more, and a pass is over,
- * they are exact; while the scanner is stopped, some seconds after somebody has
- * asked. Their sums over all guests are then the host's.
+ * The GAUGEs of ledgers tell what was seen when memory was visited last, which is
+ * not in each pass. At rest, when neither guests nor vmdedup change anything any
+ * more, they are exact some time after somebody has asked: while the scanner is
+ * stopped, some seconds; else, target_pass_secs at the most and some seconds, or
+ * as soon as a pass has looked at all. Their sums over all guests are then the
+ * host's.
  *
  * Dumps are in the order of the ids. Whatever exists from the first message to
  * the last is in it once; what comes or goes meanwhile may be. NLM_F_DUMP_INTR
@@ -96,6 +98,8 @@ enum vmdedup_attr {
 #define VMDEDUP_STATS(X)						\
 	X(full_scans,		COUNTER, "complete passes over all regions") \
 	X(pages_scanned,	COUNTER, "pages whose content was looked at") \
+	X(pages_hashed,		COUNTER,				\
+	  "pages whose full checksum was computed: their sketch was seen elsewhere") \
 	X(pages_merged,		COUNTER, "pages mapped to a shared frame") \
 	X(pages_zero_merged,	COUNTER, "pages mapped to the zero page") \
 	X(pages_unmerged,	COUNTER, "merged pages given a private copy on request") \
@@ -117,7 +121,8 @@ enum vmdedup_attr {
 	X(pages_unshared,	GAUGE,	 "candidates: pages whose content was seen once") \
 	X(pages_zero,		GAUGE,	 "zero page mappings found or made by the last pass") \
 	X(saved_bytes,		GAUGE,	 "memory saved by pages_sharing and pages_zero") \
-	X(metadata_bytes,	GAUGE,	 "memory used to remember frames, candidates and chunks") \
+	X(metadata_bytes,	GAUGE,					\
+	  "memory used to remember sketches, frames, candidates and chunks") \
 	X(window_max_ns,	GAUGE,	 "longest time that a run was unmapped, nanoseconds")
 
 enum vmdedup_attr_stats {
@@ -135,8 +140,8 @@ enum vmdedup_attr_stats {
 /*
  * What is kept for each region, and summed up for each guest: X(name, kind,
  * what). All are u64. The COUNTERs of a guest include those of its regions
- * that have gone. Of the reasons why pages were skipped in the last complete
- * pass, those that are 0 are left out.
+ * that have gone. Of the reasons why pages were skipped in the last pass that
+ * looked at all of the region, those that are 0 are left out.
  */
 #define VMDEDUP_LEDGER(X)						\
 	X(resident,	GAUGE,	 "pages present, merged and zero ones included") \
@@ -152,7 +157,7 @@ enum vmdedup_attr_stats {
 enum vmdedup_attr_ledger {
 	VMDEDUP_A_LEDGER_UNSPEC,
 	VMDEDUP_A_LEDGER_PAD,
-	VMDEDUP_A_LEDGER_SKIPPED,	/* nest: enum vmdedup_skip + 1: u64, of the last pass */
+	VMDEDUP_A_LEDGER_SKIPPED,	/* nest: enum vmdedup_skip + 1: u64, see above */
 #define VMDEDUP_A_LEDGER_ENUM(name, kind, what) VMDEDUP_A_LEDGER_##name,
 	VMDEDUP_LEDGER(VMDEDUP_A_LEDGER_ENUM)
 #undef VMDEDUP_A_LEDGER_ENUM

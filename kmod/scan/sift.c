@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/highmem.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/random.h>
+#include <linux/rwsem.h>
+#include <linux/spinlock.h>
+#include <linux/vmalloc.h>
+
+#include "../core/content.h"
+#include "../core/filter.h"
+#include "../core/sketch.h"
+#include "../mm/space.h"
+#include "engine.h"
+#include "sift.h"
+
+/* Pages that the smallest filter is for. */
+#define PAGES_MIN	32768ULL
+/* A filter takes no more than this part of all memory, */
+#define MEMORY_SHARE	128
+/* and this part of what is available when it is made. */
+#define TABLE_SHARE	8
+/* Pages that are sketched before it is judged whether that was worth it. */
+#define SCORE_PAGES	32768
+/* How far ahead of what is noted memory is asked for, sketches. */
+#define AHEAD		8
+
+/* Held for reading to use the filter, for writing to replace it. */
+static DECLARE_RWSEM(filter_sem);
+static struct vmdedup_filter filter;
+/* Pages that it was made for, and that guests had at that time. */
+static u64 planned, populated;
+/* Who ages or replaces it. */
+static DEFINE_MUTEX(upkeep_lock);
+
+/* What it knew is lost, since this was last asked for. */
+static bool lost;
+
+static unsigned int lines = VMDEDUP_SKETCH_MIN;
+static DEFINE_SPINLOCK(score_lock);
+static struct vmdedup_sketch_score total; /* under score_lock */
+
+/**
+ * vmdedup_sift_bytes() - memory that the filter takes
+ */
+u64 vmdedup_sift_bytes(void)
+{
+	return READ_ONCE(filter.nr_lines) * sizeof(struct vmdedup_filter_line);
+}
+
+/* Shared frames, whose pages nobody scans any more, are in no filter but so. */
+struct marker {
+	struct vmdedup_sketcher sketcher;
+	u64 domain;
+	bool any;
+};
+
+static enum vmdedup_sweep mark_visit(struct vmdedup_node *node, void *arg)
+{
+	struct vmdedup_frame *frame = vmdedup_frame_of(node);
+	struct marker *marker = arg;
+	void *addr;
+
+	if (!marker->any || marker->domain != node->key.domain) {
+		marker->any = true;
+		marker->domain = node->key.domain;
+		vmdedup_sketcher_init(&marker->sketcher,
+				      vmdedup_content_seed(vmdedup_engine.boot_seed,
+							   marker->domain),
+				      READ_ONCE(lines));
+	}
+	if (PageHWPoison(frame->page))
+		return VMDEDUP_SWEEP_KEEP;
+	addr = kmap_local_page(frame->page);
+	vmdedup_filter_mark(&filter, vmdedup_sketch(&marker->sketcher, addr));
+	kunmap_local(addr);
+	return VMDEDUP_SWEEP_KEEP;
+}
+
+static void mark_release(struct vmdedup_node *node, void *arg)
+{
+	/* None is ever erased. */
+}
+
+static void mark_frames(void)
+{
+	static const struct vmdedup_sweep_ops ops = {
+		.visit = mark_visit,
+		.release = mark_release,
+	};
+	struct marker marker = {};
+
+	lockdep_assert_held(&upkeep_lock);
+	vmdedup_tree_sweep(&vmdedup_engine.stable, &ops, &marker);
+}
+
+/**
+ * vmdedup_sift_mark() - a frame was made
+ * @worker: by whom
+ * @frame: in the stable tree and in use
+ *
+ * May sleep.
+ */
+void vmdedup_sift_mark(struct vmdedup_worker *worker,
+		       struct vmdedup_frame *frame)
+{
+	void *addr = kmap_local_page(frame->page);
+	u64 sketch = vmdedup_sketch(&worker->sketcher, addr);
+
+	kunmap_local(addr);
+	down_read(&filter_sem);
+	if (filter.line)
+		vmdedup_filter_mark(&filter, sketch);
+	up_read(&filter_sem);
+}
+
+/*
+ * A table of @nr lines, or of fewer where memory is short: it is no reason to have
+ * the kernel kill somebody. Returns NULL if there is not even a small one.
+ */
+static struct vmdedup_filter_line *table_alloc(u64 *nr)
+{
+	struct vmdedup_filter_line *line;
+
+	for (;; *nr /= 2) {
+		u64 bytes = *nr * sizeof(*line);
+
+		if (bytes >> PAGE_SHIFT <= max(si_mem_available(), 0L) / TABLE_SHARE) {
+			line = __vmalloc(bytes, GFP_KERNEL | __GFP_ZERO |
+					 __GFP_NOWARN | __GFP_NORETRY);
+			if (line)
+				return line;
+		}
+		if (*nr / 2 < vmdedup_filter_lines(PAGES_MIN))
+			return NULL;
+	}
+}
+
+/* Begin with an empty filter for so many pages; keeps the old one if it must. */
+static void replace(u64 pages)
+{
+	u64 limit = ((u64)totalram_pages() << PAGE_SHIFT) / MEMORY_SHARE /
+		    sizeof(struct vmdedup_filter_line);
+	struct vmdedup_filter_line *line, *old;
+	u64 nr;
+
+	lockdep_assert_held(&upkeep_lock);
+	pages = max(pages, PAGES_MIN);
+	nr = min(vmdedup_filter_lines(pages), max(limit, 1ULL));
+	if (nr == filter.nr_lines)
+		return;
+	line = table_alloc(&nr);
+	if (!line)
+		return;
+	down_write(&filter_sem);
+	old = filter.line;
+	vmdedup_filter_init(&filter, line, nr, get_random_u64());
+	up_write(&filter_sem);
+	vfree(old);
+	planned = min(pages, nr * VMDEDUP_FILTER_SLOTS);
+	/* Others may be here now: begin with few lines again. */
+	WRITE_ONCE(lines, VMDEDUP_SKETCH_MIN);
+	WRITE_ONCE(lost, true);
+}
+
+/*
+ * How many sketches there are: anonymous pages of all guests, which merged ones
+ * are none of, and shared frames.
+ */
+static u64 count_populated(u64 *merged)
+{
+	u64 id = 0, pages = vmdedup_tree_count(&vmdedup_engine.stable);
+	struct vmdedup_space *space;
+
+	*merged = 0;
+
+	while ((space = vmdedup_space_next(id))) {
+		id = space->id;
+		pages += get_mm_counter(space->mm, MM_ANONPAGES);
+		/* As the kernel counts them; what else it counts so is little. */
+		*merged += get_mm_counter(space->mm, MM_FILEPAGES);
+		vmdedup_space_put(space);
+		cond_resched();
+	}
+	return pages;
+}
+
+/**
+ * vmdedup_sift_prepare() - have a filter that is large enough
+ *
+ * To be called before a pass: guests may have come, or have grown. What the
+ * filter knew is lost if it is replaced. May sleep.
+ *
+ * Return: pages of all guests that a pass over all chunks has to look at.
+ */
+u64 vmdedup_sift_prepare(void)
+{
+	u64 merged, pages = count_populated(&merged);
+
+	mutex_lock(&upkeep_lock);
+	if (!filter.line || pages > populated + populated / 4) {
+		replace(pages);
+		populated = pages;
+	} else if (atomic_read(&filter.refused) > planned / 4) {
+		replace(planned + planned / 4);
+	}
+	/* With other sketches, or none: those of frames to begin with. */
+	if (READ_ONCE(lost) && filter.line)
+		mark_frames();
+	mutex_unlock(&upkeep_lock);
+	return pages + merged;
+}
+
+/**
+ * vmdedup_sift_lost() - is what the filter knew of no use any more?
+ *
+ * Is true once, and then not before it is so again. Two passes over all chunks
+ * bring it back: after the first it is known of all pages that have a sketch that
+ * others have, after the second it was told of each of them.
+ */
+bool vmdedup_sift_lost(void)
+{
+	return READ_ONCE(lost) && xchg(&lost, false);
+}
+
+/**
+ * vmdedup_sift_age() - end a generation of the filter
+ *
+ * May sleep.
+ */
+void vmdedup_sift_age(void)
+{
+	u64 merged;
+
+	mutex_lock(&upkeep_lock);
+	if (filter.line) {
+		vmdedup_filter_sweep(&filter);
+		mark_frames();
+		/* Merged pages need no place in it. */
+		if (filter.used < planned / 4) {
+			replace(filter.used * 2);
+			populated = count_populated(&merged);
+		}
+	}
+	mutex_unlock(&upkeep_lock);
+}
+
+/**
+ * vmdedup_sift_forget() - do without a filter until the next pass
+ *
+ * May sleep.
+ */
+void vmdedup_sift_forget(void)
+{
+	struct vmdedup_filter_line *line;
+
+	mutex_lock(&upkeep_lock);
+	down_write(&filter_sem);
+	line = filter.line;
+	memset(&filter, 0, sizeof(filter));
+	up_write(&filter_sem);
+	planned = 0;
+	populated = 0;
+	vfree(line);
+	mutex_unlock(&upkeep_lock);
+}
+
+/**
+ * vmdedup_sift_score() - tell how well sketches did
+ * @score: of a chunk
+ *
+ * Heeded by vmdedup_sift_begin(): the sketches of all pages change then, so
+ * what the filter knows is of no use any more (see vmdedup_sift_lost()), and is
+ * forgotten in time.
+ */
+void vmdedup_sift_score(const struct vmdedup_sketch_score *score)
+{
+	unsigned int now = READ_ONCE(lines), next = now;
+
+	spin_lock(&score_lock);
+	total.pages += score->pages;
+	total.alone += score->alone;
+	if (total.pages >= SCORE_PAGES) {
+		next = vmdedup_sketch_adapt(now, &total);
+		memset(&total, 0, sizeof(total));
+	}
+	if (next != now) {
+		WRITE_ONCE(lines, next);
+		WRITE_ONCE(lost, true);
+	}
+	spin_unlock(&score_lock);
+}
+
+/**
+ * vmdedup_sift_begin() - get ready to sketch a region
+ * @worker: with the seed of the region's domain
+ */
+void vmdedup_sift_begin(struct vmdedup_worker *worker)
+{
+	unsigned int nr = READ_ONCE(lines);
+	void *zero;
+
+	if (worker->sketcher.seed == worker->seed && worker->sketcher.nr == nr)
+		return;
+	vmdedup_sketcher_init(&worker->sketcher, worker->seed, nr);
+	zero = kmap_local_page(ZERO_PAGE(0));
+	worker->zero_sketch = vmdedup_sketch(&worker->sketcher, zero);
+	kunmap_local(zero);
+}
+
+/* Generations of the filter within which a chunk is looked at again. */
+static unsigned int life_of(const struct vmdedup_worker *worker)
+{
+	return 1 + worker->visit.interval / VMDEDUP_SIFT_PASSES;
+}
+
+static bool is_hit(struct vmdedup_worker *worker,
+		   const struct vmdedup_sample *sample)
+{
+	if (sample->sketch == worker->zero_sketch)
+		return true;
+	if (!filter.line)
+		return false;
+	/* Two places with one number would be taken for one, which is no harm. */
+	return vmdedup_filter_note(&filter, sample->sketch,
+				   worker->region->id << 40 ^ sample->vpn,
+				   life_of(worker)) == VMDEDUP_SEEN_ELSEWHERE;
+}
+
+/**
+ * vmdedup_sift() - drop the pages of a chunk that are alone
+ * @worker: with a chunk walked in @worker->region
+ *
+ * On request all pages stay. Without memory for a filter only those stay that may
+ * be all zero: to hash all others would take more memory than a filter. May sleep.
+ */
+void vmdedup_sift(struct vmdedup_worker *worker)
+{
+	struct vmdedup_chunk *chunk = &worker->chunk;
+	unsigned int i, nr = 0;
+
+	worker->tally.ev[VMDEDUP_EV_pages_scanned] += chunk->nr;
+	worker->part.ev[VMDEDUP_EV_pages_scanned] += chunk->nr;
+	worker->score.pages += chunk->nr;
+	down_read(&filter_sem);
+	for (i = 0; i < chunk->nr; i++) {
+		if (filter.line && i + AHEAD < chunk->nr)
+			vmdedup_filter_prefetch(&filter,
+						chunk->sample[i + AHEAD].sketch);
+		if (is_hit(worker, &chunk->sample[i]) || worker->patient)
+			chunk->sample[nr++] = chunk->sample[i];
+	}
+	up_read(&filter_sem);
+	chunk->nr = nr;
+}
