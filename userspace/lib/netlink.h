@@ -41,7 +41,8 @@ struct vmdedup_stats {
 
 /**
  * struct vmdedup_ledger - what is known of the pages of a region or guest
- * @skipped: pages not merged in the last complete pass, by enum vmdedup_skip
+ * @skipped: pages not merged in the last pass that looked at all of a region,
+ *	by enum vmdedup_skip
  *
  * The other members are those of VMDEDUP_LEDGER.
  */

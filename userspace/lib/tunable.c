@@ -15,11 +15,11 @@
 /* X(name, range, what for); others may be there, these may be missing. */
 #define KNOWN_TUNABLES(X)						\
 	X(cpu_limit, "percent of one CPU; 0: no limit",			\
-	  "CPU time that scanning and merging may take")		\
+	  "CPU time that all threads that scan may take")		\
 	X(discover, "0 or 1", "whether KVM guests are found without being registered") \
 	X(domain_policy, "host, uid, cgroup or process",		\
 	  "who may share pages with whom")				\
-	X(huge_split_pages, "1 to 512",					\
+	X(huge_split_pages, "1 to 512; fewer do when memory is short",	\
 	  "pages that splitting a huge page must save")			\
 	X(merge_run_pages, "1 to 512", "pages unmapped at a time, at the most") \
 	X(run, "0, 1 or 2", "0: stopped, 1: scans, 2: stops and unmerges all") \
@@ -27,7 +27,8 @@
 	  "pages looked at, at the most")				\
 	X(stats_interval_ms, "milliseconds", "how often statistics go to who listens") \
 	X(target_pass_secs, "1 to 86400", "seconds for a pass, if scan_rate is 0") \
-	X(threads, "number of threads", "threads that scan")
+	X(threads, "1 to 64; 0: one for each 4 CPUs, 8 at the most",	\
+	  "threads that scan together")
 
 static bool is_word_char(char c)
 {

@@ -187,6 +187,8 @@ static void test_skipped(void **state)
 		assert_int_equal(causes[0].pages, 5000);
 		assert_contains(causes[0].text, "19.5 MiB");
 		assert_contains(causes[0].text, vmdedup_skip_text(i));
+		/* What printf() makes of one that is missing. */
+		assert_null(strstr(causes[0].advice, "(null)"));
 		guest.ledger.skipped[i] = 900;
 		assert_causes(&facts, "");
 	}
@@ -212,6 +214,30 @@ static void test_skipped(void **state)
 	guest.ledger.cow_breaks = guest.ledger.merges = UINT64_MAX;
 	assert_true(causes_find(&facts, causes) > VMDEDUP_SKIP_SLOTS);
 	assert_true(causes_find(&facts, causes) <= CAUSES_MAX);
+}
+
+/* What is merged in vain is left alone: what was merged, and what is. */
+static void test_cooled(void **state)
+{
+	struct cause causes[CAUSES_MAX];
+	struct vmdedup_guest guest;
+	struct facts facts;
+
+	(void)state;
+	healthy(&facts, &guest);
+	guest.ledger.merged = 20000;
+	guest.ledger.unique = 70000;
+	guest.ledger.skipped[VMDEDUP_SKIP_COOLED] = 50000;
+	assert_causes(&facts, "cooled");
+	causes_find(&facts, causes);
+	assert_contains(causes[0].text, "195 MiB");
+	assert_contains(causes[0].text, "written to soon after merging");
+	assert_contains(causes[0].advice, "It is tried again by itself");
+	guest.ledger.cow_breaks = 60000;
+	assert_causes(&facts, "cooled written");
+	causes_find(&facts, causes);
+	assert_contains(causes[1].advice, "left alone, for longer each time");
+	assert_contains(causes[1].advice, "vmdedup exclude 1234");
 }
 
 static void test_kinds_of_memory(void **state)
@@ -433,6 +459,7 @@ int main(void)
 		cmocka_unit_test(test_first_pass),
 		cmocka_unit_test(test_alone),
 		cmocka_unit_test(test_skipped),
+		cmocka_unit_test(test_cooled),
 		cmocka_unit_test(test_kinds_of_memory),
 		cmocka_unit_test(test_work),
 		BENCH_TEST(test_memory),

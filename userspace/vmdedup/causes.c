@@ -111,6 +111,10 @@ static const char *const skip_advice[VMDEDUP_SKIP_NR] = {
 	[VMDEDUP_SKIP_BUSY] = "Nothing: they are tried again in the next pass.",
 	[VMDEDUP_SKIP_NOMEM] =
 		"Free some memory: merging needs a page first to save more of them later.",
+	[VMDEDUP_SKIP_COOLED] =
+		"Nothing: the guest writes to this memory again and again after it was merged, "
+		"which costs more than it saves. It is tried again by itself, less often each "
+		"time until it stays merged; vmdedup merge tries now.",
 };
 
 static void find_stopped(struct finding *finding)
@@ -310,8 +314,9 @@ static void find_written(struct finding *finding)
 		   "The guest writes to what is merged: of %" PRIu64 " pages merged so far, %"
 		   PRIu64 " were written to and are private again.", (uint64_t)ledger->merges,
 		   (uint64_t)ledger->cow_breaks),
-	       "Nothing, if that is its work. If it goes on like this, merging costs more than "
-	       "it saves here: vmdedup exclude %" PRIu32, finding->facts->pid);
+	       "Nothing, if that is its work: memory in which it happens soon after merging is "
+	       "left alone, for longer each time. If it goes on like this, merging costs more "
+	       "than it saves here: vmdedup exclude %" PRIu32, finding->facts->pid);
 }
 
 static void find_small(struct finding *finding)

@@ -140,6 +140,18 @@ static uint64_t stat_of(const struct status *status, const char *name)
 	return value;
 }
 
+/* What remembering all that takes, and what is left of the saving. */
+static void print_net(uint64_t saved, uint64_t metadata)
+{
+	char size[HUMAN_SIZE_MAX], net[HUMAN_SIZE_MAX];
+
+	printf("metadata      %s, ", human_size(metadata, size));
+	if (saved < metadata)
+		puts("more than is saved");
+	else
+		printf("net saving %s\n", human_size(saved - metadata, net));
+}
+
 static void print_host(const struct status *status)
 {
 	char size[HUMAN_SIZE_MAX];
@@ -147,11 +159,15 @@ static void print_host(const struct status *status)
 
 	printf("run           %" PRIu64 " (%s)\n", status->run, run_text(status->run));
 	printf("saved         %s\n", human_size(stat_of(status, "saved_bytes"), size));
+	print_net(stat_of(status, "saved_bytes"), stat_of(status, "metadata_bytes"));
 	printf("shared        %" PRIu64 " frames (pages_shared)\n",
 	       stat_of(status, "pages_shared"));
 	printf("sharing       %" PRIu64 " pages more than frames (pages_sharing)\n",
 	       stat_of(status, "pages_sharing"));
 	printf("zero          %" PRIu64 " pages\n", stat_of(status, "pages_zero"));
+	printf("huge pages    %" PRIu64 " split, ", stat_of(status, "huge_split"));
+	printf("%" PRIu64 " times one was kept whole\n",
+	       stat_of(status, "huge_kept"));
 	printf("scanned       %" PRIu64 " pages, ", stat_of(status, "pages_scanned"));
 	printf("%" PRIu64 " full scans\n", stat_of(status, "full_scans"));
 	puts("tunables:");
@@ -303,7 +319,7 @@ const struct command command_status = {
 	.args		= "[--count]",
 	.summary	= "what was merged and saved",
 	.help =
-		"      --count   count the pages now, instead of the figures of the last pass\n"
+		"      --count   count the pages now, instead of telling what is known of them\n"
 		"  -j, --json    JSON on standard output\n"
 		"  -p, --pretty  the same, indented\n",
 	.run		= run,
