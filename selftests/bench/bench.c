@@ -8,7 +8,7 @@
  *   -p N -m MIB  processes, and the memory of each
  *   -r ROUNDS    of which the median counts
  *   -s SECONDS   for which latency is measured, and steady state at least
- *   -n PASSES    to measure steady state over (9)
+ *   -i SECONDS   for which they are watched at their defaults (70)
  *   -w SECONDS   how long to wait for what may never come
  *
  * Runs in the lab, as root, with vmdedup.ko loaded. Exit status: 0 ok, 1 failed.
@@ -36,7 +36,7 @@ struct options options = {
 	.mib = 256,
 	.rounds = 3,
 	.seconds = 5,
-	.passes = 9,
+	.idle = 70,
 	.patience = 300,
 	.oracle = "oracle",
 };
@@ -156,7 +156,7 @@ int main(int argc, char **argv)
 	int c;
 
 	began = now();
-	while ((c = getopt(argc, argv, "o:O:p:m:r:s:n:w:")) != -1) {
+	while ((c = getopt(argc, argv, "o:O:p:m:r:s:i:w:")) != -1) {
 		switch (c) {
 		case 'o':
 			out = optarg;
@@ -176,8 +176,8 @@ int main(int argc, char **argv)
 		case 's':
 			options.seconds = number(optarg, 1, 60);
 			break;
-		case 'n':
-			options.passes = number(optarg, 1, 1000);
+		case 'i':
+			options.idle = number(optarg, 1, 100000);
 			break;
 		case 'w':
 			options.patience = number(optarg, 1, 100000);

@@ -25,7 +25,7 @@ struct options {
 	unsigned int mib;	/* of each */
 	unsigned int rounds;	/* of which the median counts */
 	unsigned int seconds;	/* for which latency is measured */
-	unsigned int passes;	/* over which steady state is measured */
+	unsigned int idle;	/* seconds for which it is at defaults */
 	unsigned int patience;	/* seconds to wait for a goal at the most */
 	const char *oracle;	/* path of the program */
 };

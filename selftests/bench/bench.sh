@@ -11,7 +11,7 @@
 #   BENCH_MIB          memory of each (256)
 #   BENCH_ROUNDS       of which the median counts (3)
 #   BENCH_SECONDS      for which latency is measured, and steady state at least (5)
-#   BENCH_PASSES       that steady state is measured over (9)
+#   BENCH_IDLE         seconds for which both are watched at their defaults (70)
 #   BENCH_PHASES       base huge steady latency economy guests; with only some
 #                      of them, figures are missing
 #   BENCH_LAB_MIB      memory of the lab
@@ -33,7 +33,7 @@ BENCH_PROCS=${BENCH_PROCS:-8}
 BENCH_MIB=${BENCH_MIB:-$mib}
 BENCH_ROUNDS=${BENCH_ROUNDS:-$rounds}
 BENCH_SECONDS=${BENCH_SECONDS:-$seconds}
-BENCH_PASSES=${BENCH_PASSES:-9}
+BENCH_IDLE=${BENCH_IDLE:-70}
 BENCH_PHASES=${BENCH_PHASES:-$all}
 limit=${BENCH_LIMIT:-$limit}
 # KSM's own memory comes on top of the workload's.
@@ -54,7 +54,7 @@ for kernel in $kernels; do
 	dir=$out/$kernel
 	rm -rf "$dir"
 	mkdir -p "$dir"
-	for name in PROCS MIB ROUNDS SECONDS PASSES PHASES; do
+	for name in PROCS MIB ROUNDS SECONDS IDLE PHASES; do
 		declare -n value=BENCH_$name
 		printf '%s=%q\n' "BENCH_$name" "$value"
 	done > "$dir/settings"

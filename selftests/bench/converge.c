@@ -108,6 +108,7 @@ void vmdedup_request(double *wall, double *cpu)
 void vmdedup_workers(unsigned int nr)
 {
 	vmdedup_tune("threads", nr);
+	/* 100 is one processor for all of them. */
 	if (vmdedup_has("cpu_limit"))
-		vmdedup_tune("cpu_limit", 100 * nr);
+		vmdedup_tune("cpu_limit", nr > 1 ? 0 : 100);
 }

@@ -127,9 +127,13 @@ static uint64_t ksm_passes(void)
 	return get(KSM_SYSFS, "full_scans");
 }
 
+/* Threads that end take the time that they ran for with them: before it counts. */
+#define THREADS_SECONDS	0.5
+
 static void vmdedup_tune_pace(enum pace pace)
 {
 	restore(VD_SYSFS);
+	nap(THREADS_SECONDS);
 	/* KSM has no policy for huge pages: it splits them. */
 	set(VD_SYSFS, "huge_split_pages", 1);
 	if (pace == BY_DEFAULT)
@@ -166,6 +170,7 @@ const struct dedup dedup[SIDES] = {
 	[KSM] = {
 		.name = "ksm",
 		.threads = "ksmd",
+		.cycle = 9,	/* smart_scan: one in nine */
 		.books = "ksm_",
 		.tune = ksm_tune,
 		.run = ksm_run,
@@ -174,6 +179,7 @@ const struct dedup dedup[SIDES] = {
 	[VMDEDUP] = {
 		.name = "vmdedup",
 		.threads = "vmdedup",
+		.cycle = 32,	/* VMDEDUP_SCHEDULE_PERIOD */
 		.books = "vmdedup",
 		.tune = vmdedup_tune_pace,
 		.run = vmdedup_run,

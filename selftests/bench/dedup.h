@@ -17,11 +17,13 @@ enum pace { BY_DEFAULT, FAST };
  * struct dedup - one of the two
  * @name: for messages
  * @threads: how the names of its threads begin
+ * @cycle: passes in which each page is looked at once, if nothing is found
  * @books: how its slab caches are called, see books_read()
  */
 struct dedup {
 	const char *name;
 	const char *threads;
+	unsigned int cycle;
 	const char *books;
 	void (*tune)(enum pace pace);
 	void (*run)(unsigned int value);	/* as /sys/kernel/mm/ksm/run */

@@ -44,10 +44,9 @@
 	SECTION("Steady state: a pass over memory that does not change")	\
 	FIGURE(steady_unique, "us/page", RATIO, "unique pages, as fast as it can") \
 	FIGURE(steady_merged, "us/page", RATIO, "merged pages")		\
-	FIGURE(default_steady_unique, "us/page", RATIO, "unique pages, at defaults") \
-	FIGURE(default_steady_merged, "us/page", RATIO, "merged pages")	\
 	FIGURE(default_idle_unique, "%CPU", RATIO, "share of a CPU, unique, at defaults") \
 	FIGURE(default_idle_merged, "%CPU", RATIO, "share of a CPU, merged")	\
+	FIGURE(limited_10, "%CPU", OURS, "cpu_limit 10, two workers at full speed") \
 	SECTION("Metadata")						\
 	FIGURE(metadata_unique, "B/page", RATIO, "unique pages")	\
 	FIGURE(metadata_unique_all, "B/page", BOTH, "  by the kernel's whole account") \

@@ -11,7 +11,7 @@ guests=(amber:6.1 birch:6.1 cedar:6.12 delta:6.12)
 names=("${guests[@]%:*}")
 # shellcheck source=/dev/null
 . "$LAB_OUT/settings"
-options=(-p "$BENCH_PROCS" -m "$BENCH_MIB" -r "$BENCH_ROUNDS" -s "$BENCH_SECONDS" -n "$BENCH_PASSES"
+options=(-p "$BENCH_PROCS" -m "$BENCH_MIB" -r "$BENCH_ROUNDS" -s "$BENCH_SECONDS" -i "$BENCH_IDLE"
 	-O "$LAB_BIN/oracle")
 
 phases=()

@@ -14,6 +14,7 @@
 
 /* vmdedup forgets what it knew of pages a while after they have gone. */
 #define FORGET_SECONDS	3
+#define LIMITED_SECONDS	10
 
 static const double goal = 0.99;
 
@@ -186,35 +187,42 @@ void phase_huge(void)
 }
 
 /*
- * CPU time per page of a pass; @share: of a processor that it took meanwhile. Over
- * so many passes because KSM's smart scan, once it has had some, looks at a page in
- * each ninth only; and for a while, in case passes take next to no time.
+ * CPU time per page of a pass: over whole cycles, in which each page is looked at
+ * once; and for a while, in case passes take next to no time.
  */
-static double pass_cost(struct workload *wl, enum side side, double *share)
+static double pass_cost(struct workload *wl, enum side side)
 {
 	const uint64_t pages = wl->nr * wl->pages;
 	uint64_t cpu, seen, began;
-	double from, wall;
+	double from;
 
 	if (!await_passes(side, 1))
 		return -1;
 	from = now();
 	cpu = cpu_ns_of_kthreads(dedup[side].threads);
 	began = dedup[side].passes();
-	if (!await_passes(side, options.passes))
-		return -1;
-	while (now() - from < options.seconds)
-		if (!await_passes(side, 1))
+	do {
+		if (!await_passes(side, dedup[side].cycle))
 			return -1;
+	} while (now() - from < options.seconds);
 	seen = dedup[side].passes() - began;
 	cpu = cpu_ns_of_kthreads(dedup[side].threads) - cpu;
-	wall = now() - from;
-	*share = cpu / wall / 1e7;
 	return cpu / 1e3 / seen / pages;
 }
 
+/* Share of a processor that it takes, in percent. */
+static double cpu_share(enum side side, double seconds)
+{
+	double from = now();
+	uint64_t cpu = cpu_ns_of_kthreads(dedup[side].threads);
+
+	nap(seconds);
+	cpu = cpu_ns_of_kthreads(dedup[side].threads) - cpu;
+	return cpu / (now() - from) / 1e7;
+}
+
 struct steady_figures {
-	enum figure fast, slow, idle, named, all;
+	enum figure fast, idle, named, all;
 	uint64_t per;	/* metadata per what */
 };
 
@@ -234,8 +242,8 @@ static void steady_once(struct workload *wl, enum side side, bool slow,
 			const struct steady_figures *f)
 {
 	struct books before;
-	double cost, share;
 	struct outcome out;
+	double cost;
 
 	say("%s, %s", dedup[side].name, slow ? "also at its defaults" :
 	    "as fast as it can");
@@ -253,23 +261,16 @@ static void steady_once(struct workload *wl, enum side side, bool slow,
 	} else {
 		dedup[side].run(1);
 	}
-	if (!await_passes(side, 2 * options.passes))
+	if (!await_passes(side, 2 * dedup[side].cycle))
 		die("%s: passes do not end", dedup[side].name);
-	cost = pass_cost(wl, side, &share);
+	cost = pass_cost(wl, side);
 	if (cost < 0)
 		die("%s: passes do not end", dedup[side].name);
 	result_add(f->fast, (enum whose)side, cost);
 	metadata(side, &before, f);
 	if (slow) {
 		dedup[side].tune(BY_DEFAULT);
-		cost = pass_cost(wl, side, &share);
-		if (cost < 0) {
-			result_lacks(f->slow, (enum whose)side, "too slow");
-			result_lacks(f->idle, (enum whose)side, "too slow");
-		} else {
-			result_add(f->slow, (enum whose)side, cost);
-			result_add(f->idle, (enum whose)side, share);
-		}
+		result_add(f->idle, (enum whose)side, cpu_share(side, options.idle));
 	}
 	dedup[side].run(0);
 	unmerge(wl, side);
@@ -286,22 +287,43 @@ static void steady(const struct mix *mix, struct steady_figures *f, bool merged)
 	finish(wl);
 }
 
+/* What it takes with two workers at full speed that may take a tenth. */
+static void limited(void)
+{
+	struct workload *wl = start(&mix_unique, quarter() / 2, false);
+
+	if (!vmdedup_has("threads") || !vmdedup_has("cpu_limit")) {
+		result_lacks(FIGURE_limited_10, OF_VMDEDUP, "no such tunable");
+	} else {
+		dedup[VMDEDUP].tune(FAST);
+		vmdedup_tune("threads", 2);
+		vmdedup_tune("cpu_limit", 10);
+		wl_register(wl);
+		dedup[VMDEDUP].run(1);
+		nap(1);
+		result_add(FIGURE_limited_10, OF_VMDEDUP,
+			   cpu_share(VMDEDUP, LIMITED_SECONDS));
+		dedup[VMDEDUP].run(0);
+	}
+	finish(wl);
+}
+
 void phase_steady(void)
 {
 	static struct steady_figures unique = {
-		FIGURE_steady_unique, FIGURE_default_steady_unique,
-		FIGURE_default_idle_unique, FIGURE_metadata_unique,
-		FIGURE_metadata_unique_all, 0
+		FIGURE_steady_unique, FIGURE_default_idle_unique,
+		FIGURE_metadata_unique, FIGURE_metadata_unique_all, 0
 	}, merged = {
-		FIGURE_steady_merged, FIGURE_default_steady_merged,
-		FIGURE_default_idle_merged, FIGURE_metadata_frame,
-		FIGURE_metadata_frame_all, 0
+		FIGURE_steady_merged, FIGURE_default_idle_merged,
+		FIGURE_metadata_frame, FIGURE_metadata_frame_all, 0
 	};
 
 	say("memory without equal pages");
 	steady(&mix_unique, &unique, false);
 	say("memory that is all common");
 	steady(&mix_merged, &merged, true);
+	say("vmdedup, cpu_limit 10");
+	limited();
 }
 
 static void add_latency(enum figure p50, enum whose whose, const struct latency *l)

@@ -35,7 +35,7 @@ in_lab()
 	BENCH_MIB=16
 	BENCH_ROUNDS=1
 	BENCH_SECONDS=1
-	BENCH_PASSES=1
+	BENCH_IDLE=1
 	BENCH_PHASES='base huge steady latency economy'
 	END
 	"$root/selftests/lab/lab.sh" -k "$kernel" -m 1536 -t 300 -o "$out" \
