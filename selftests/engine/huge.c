@@ -36,26 +36,6 @@ static int read_text(const char *path, char *text, size_t size)
 	return 0;
 }
 
-/* Address space for @n huge pages, aligned, nothing in it yet. */
-static char *huge_map(size_t n)
-{
-	char *p = mmap(NULL, (n + 1) * HPAGE, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	char *start;
-
-	if (p == MAP_FAILED)
-		return NULL;
-	start = (char *)(((uintptr_t)p + HPAGE - 1) & ~(HPAGE - 1));
-	/* Keep others from becoming one mapping with it. */
-	mprotect(start + n * HPAGE, p + (n + 1) * HPAGE - start - n * HPAGE,
-		 PROT_NONE);
-	if (start > p)
-		mprotect(p, start - p, PROT_NONE);
-	if (madvise(start, n * HPAGE, MADV_HUGEPAGE))
-		return NULL;
-	return start;
-}
-
 static size_t huge_pages(const char *p, size_t n)
 {
 	return smaps_kb(p, n * HPAGE, "AnonHugePages") * 1024 / HPAGE;
@@ -108,7 +88,7 @@ FIXTURE_SETUP(huge)
 	*strchr(self->enabled, ']') = 0;
 	ASSERT_EQ(0, write_text(THP_DIR "enabled", "madvise"));
 
-	self->huge = huge_map(2);
+	self->huge = chunk_map(2, MADV_HUGEPAGE);
 	ASSERT_NE(NULL, self->huge);
 	for (int i = 0; i < 2; i++) {
 		self->small[i] = pg_map(HPAGE_NR);

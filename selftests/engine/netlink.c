@@ -351,11 +351,15 @@ TEST_F(netlink, event_of_a_pass)
 	ASSERT_EQ(0, vd_set("run", 1));
 	ASSERT_EQ(0, vn_wait_event(&other, SOON, VMDEDUP_EVENT_PASS_FINISHED, 0,
 				   &event));
-	ASSERT_EQ(0, vd_set("run", 0));
 	EXPECT_LT(scans, vd_stat("full_scans"));
 	EXPECT_EQ(N, event.scanned);
-	EXPECT_EQ(N, event.merged);
 	EXPECT_EQ(0, event.broken);
+	/* At the second look it is known that there are two of each; of most. */
+	ASSERT_EQ(0, vn_wait_event(&other, SOON, VMDEDUP_EVENT_PASS_FINISHED, 0,
+				   &event));
+	ASSERT_EQ(0, vd_set("run", 0));
+	EXPECT_LE(N - N / 16, event.merged);
+	EXPECT_GE(N, event.merged);
 	EXPECT_LT(0, event.took_ns);
 	EXPECT_EQ(0, event.has & 1ULL << VMDEDUP_A_EVENT_GUEST_ID);
 	vn_close(&other);

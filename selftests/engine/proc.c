@@ -127,6 +127,11 @@ long long status_kb(pid_t pid, const char *name)
 	return line_value(path, name);
 }
 
+long long meminfo_kb(const char *name)
+{
+	return line_value("/proc/meminfo", name);
+}
+
 long long smaps_kb(const void *addr, size_t bytes, const char *name)
 {
 	uintptr_t from = (uintptr_t)addr, to = from + bytes;

@@ -357,6 +357,7 @@ TEST_F(refuse, tunables)
 		{ "huge_split_pages", 100, { "0", "513", "1000000" } },
 		{ "merge_run_pages", 100, { "0", "513", "1000000" } },
 		{ "discover", 0, { "2", "255" } },
+		{ "threads", 3, { "65", "255", "1000000" } },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(tunables); i++) {

@@ -18,11 +18,13 @@ static const struct {
 } tunables[] = {
 	{ "run", 0 },		/* the module's own default is 1 */
 	{ "scan_rate", 0 },
+	{ "target_pass_secs", 60 },
 	{ "huge_split_pages", 128 },
 	{ "merge_run_pages", 64 },
 	{ "cpu_limit", 0 },
 	{ "stats_interval_ms", 1000 },
 	{ "discover", 1 },
+	{ "threads", 0 },
 };
 
 static void tunables_reset(void)
@@ -219,6 +221,28 @@ char *pg_map(size_t pages)
 		return NULL;
 	}
 	return p;
+}
+
+char *chunk_map(size_t chunks, int advice)
+{
+	size_t bytes = chunks * HPAGE;
+	char *p = mmap(NULL, bytes + HPAGE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *start, *end;
+
+	if (p == MAP_FAILED)
+		return NULL;
+	start = (char *)(((uintptr_t)p + HPAGE - 1) & ~(HPAGE - 1));
+	end = start + bytes;
+	/* Keep others from becoming one mapping with it. */
+	if (mprotect(end, p + bytes + HPAGE - end, PROT_NONE) ||
+	    (start > p && mprotect(p, start - p, PROT_NONE)) ||
+	    (madvise(start, bytes, advice) &&
+	     (errno != EINVAL || advice != MADV_NOHUGEPAGE))) {
+		munmap(p, bytes + HPAGE);
+		return NULL;
+	}
+	return start;
 }
 
 uint64_t rnd(uint64_t *state)

@@ -57,7 +57,12 @@ bool vd_stat_rises(const char *name, long long from, long long by);
 
 /* Private anonymous memory that never becomes huge pages; NULL: no memory. */
 char *pg_map(size_t pages);
-/* Two such areas of equal pages, filled with seed + index. */
+/*
+ * Room for @chunks huge pages, aligned, nothing in it yet, with @advice (MADV_*)
+ * on whether to use them; NULL: no memory, or none of them on this kernel.
+ */
+char *chunk_map(size_t chunks, int advice);
+/* Two areas as of pg_map() of equal pages, filled with seed + index. */
 int pg_map_pair(size_t pages, uint64_t seed, char **a, char **b);
 /* The content that belongs to @seed; seed 0 is all zero. */
 void pg_fill(void *page, uint64_t seed);
@@ -89,8 +94,12 @@ bool pfn_is_zero_page(uint64_t pfn);
 
 /* A line of /proc/vmstat, folded over all CPUs first; or -1. */
 long long vmstat(const char *name);
-/* "Name:  123 kB" in /proc/PID/status, or summed over [addr, addr + bytes). */
+/*
+ * "Name:  123 kB" in /proc/PID/status, in /proc/meminfo, or summed over
+ * [addr, addr + bytes).
+ */
 long long status_kb(pid_t pid, const char *name);
+long long meminfo_kb(const char *name);
 long long smaps_kb(const void *addr, size_t bytes, const char *name);
 
 int write_text(const char *path, const char *text);
