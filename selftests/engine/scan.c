@@ -293,17 +293,6 @@ TEST_F(scan, newcomers_wake)
 	EXPECT_EQ(0, peer_call(&self->peer, do_wrong, other, pages, 0x90000));
 }
 
-/* Passes take no time while there is nothing that they may look at. */
-static bool in_the_end(bool (*done)(long long), long long arg)
-{
-	for (unsigned int tries = 0; tries < 3000; tries++) {
-		if (done(arg))
-			return true;
-		usleep(100000);
-	}
-	return false;
-}
-
 /*
  * Two areas that are written to as soon as they are merged, equally, so that it
  * is worth trying again: after a while that becomes longer.

@@ -207,6 +207,16 @@ bool vd_stat_rises(const char *name, long long from, long long by)
 	return false;
 }
 
+bool in_the_end(bool (*done)(long long arg), long long arg)
+{
+	for (unsigned int tries = 0; tries < 3000; tries++) {
+		if (done(arg))
+			return true;
+		usleep(100000);
+	}
+	return false;
+}
+
 char *pg_map(size_t pages)
 {
 	char *p = mmap(NULL, (pages + 1) * PG, PROT_READ | PROT_WRITE,

@@ -52,6 +52,11 @@ int vd_set_text(const char *name, const char *text);
 long long vd_stat(const char *name);
 /* Wait until @name has risen by @by, but not forever; tells whether it did. */
 bool vd_stat_rises(const char *name, long long from, long long by);
+/*
+ * Wait for something that memory may have to be left alone for before, for up to
+ * five minutes. For seconds, not passes: these take no time meanwhile.
+ */
+bool in_the_end(bool (*done)(long long arg), long long arg);
 
 /* Pages of known content. */
 
