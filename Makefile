@@ -6,6 +6,7 @@
 #   make deb                Debian packages, in build/deb/
 #   make demo               de-duplicate live KVM guests in a virtual KVM host
 #   make check              all tests
+#   make check-debug        the engine's tests on a kernel with KASAN and lockdep
 #   make bench              compare with KSM (BENCH_QUICK=1: a short one)
 #   make help               the rest
 
@@ -82,6 +83,11 @@ demo: packages-demo
 
 check: packages-check
 	selftests/check.sh
+
+# The engine's tests on a kernel with KASAN, lockdep and more; takes an hour.
+.PHONY: check-debug
+check-debug: packages-check
+	selftests/check-debug.sh
 
 # Progress on standard error, the table on standard output; build/bench.json.
 .PHONY: bench bench-tools bench-core

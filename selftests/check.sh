@@ -9,80 +9,17 @@ set -uo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export BUILD=${BUILD:-$root/build}
-logs=$BUILD/check
 kernels=${KERNELS:-6.1 6.12}
 only=("$@")
-passed=0 failed=0 skipped=0
 
 cd "$root" || exit 1
-mkdir -p "$logs"
-
-wanted()
-{
-	local name
-
-	[ ${#only[@]} -eq 0 ] && return 0
-	for name in "${only[@]}"; do
-		[[ $1 == "$name"* ]] && return 0
-	done
-	return 1
-}
-
-# stage NAME COMMAND...: run it, show its output, count its TAP. A stage that
-# fails without saying which test did is a failure more; so is one that says
-# nothing at all.
-stage()
-{
-	local name=$1 began=$SECONDS log=$logs/$1.log status ok notok skip
-
-	shift
-	wanted "$name" || return 0
-	echo "# $name: begins"
-	"$@" 2>&1 < /dev/null | tee "$log"
-	status=${PIPESTATUS[0]}
-	skip=$(grep -ciE '^ok .*# *SKIP' "$log")
-	ok=$(($(grep -cE '^ok ' "$log") - skip))
-	notok=$(grep -cE '^not ok ' "$log")
-	if [ $((ok + notok + skip)) -eq 0 ] ||
-	   { [ "$status" -ne 0 ] && [ "$notok" -eq 0 ]; }; then
-		echo "not ok - $name ended with status $status" | tee -a "$log"
-		notok=$((notok + 1))
-	fi
-	passed=$((passed + ok))
-	failed=$((failed + notok))
-	skipped=$((skipped + skip))
-	echo "# $name: $ok passed, $notok failed, $skip skipped," \
-		"$((SECONDS - began)) s"
-}
-
-# build NAME COMMAND...: something to be built, as one test.
-build()
-{
-	local name=$1
-
-	shift
-	if "$@"; then
-		echo "ok 1 build: $name"
-	else
-		echo "not ok 1 build: $name"
-	fi
-}
+# shellcheck source=stages.sh
+. selftests/stages.sh
 
 unit()
 {
 	CMOCKA_MESSAGE_OUTPUT=TAP make --no-print-directory -C "$1" \
 		O="$BUILD/$2" check CI=1
-}
-
-# In the lab: suite KERNEL NAME SECONDS PROGRAM [ARG]...
-suite()
-{
-	local kernel=$1 name=$2 limit=$3
-
-	shift 3
-	rm -rf "$logs/$name-$kernel"
-	selftests/lab/lab.sh -k "$kernel" -t "$limit" \
-		-o "$logs/$name-$kernel" -d "$BUILD/kmod/$kernel/kmod" -- "$@"
 }
 
 # Real guests on emulated hardware virtualization. Where only an old QEMU is to be
@@ -157,6 +94,4 @@ stage memcg-off selftests/lab/lab.sh -k 6.12 -t 300 -a cgroup_disable=memory \
 	"$root/selftests/engine/run.sh" "$BUILD/engine" \
 	"$BUILD/kmod/6.12/kmod/vmdedup.ko" policy
 
-echo "# took $SECONDS s, $skipped skipped"
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+summary

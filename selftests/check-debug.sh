@@ -1,0 +1,33 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The engine's tests on a kernel that looks for mistakes (debug.config): KASAN,
+# lockdep, DEBUG_VM, PAGE_TABLE_CHECK, UBSAN, kmemleak. The first time that
+# kernel is built, which takes ten minutes or so.
+#
+#   check-debug.sh [STAGE]...    only these stages, by name
+set -uo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+export BUILD=${BUILD:-$root/build}
+kernel=${KERNEL:-6.12}-debug
+only=("$@")
+
+cd "$root" || exit 1
+# shellcheck source=stages.sh
+. selftests/stages.sh
+
+selftests/lab/packages.sh check || exit 1
+
+selftests/lab/kernel.sh source 6.12 > /dev/null || exit 1
+stage tools build 'lab, guests, tests, command' make --no-print-directory -j2 \
+	check-tools
+stage kernel build "Linux $kernel" selftests/lab/kernel.sh "$kernel"
+stage "module-$kernel" build "vmdedup.ko for $kernel, W=1" \
+	selftests/build-module.sh "$kernel" "$BUILD/kmod/$kernel"
+modules=$BUILD/kmod/$kernel/kmod
+stage "engine-$kernel" suite "$kernel" engine 5400 "$root/selftests/engine/run.sh" \
+	"$BUILD/engine" "$modules/vmdedup.ko"
+stage "discovery-machines-$kernel" suite "$kernel" discovery-machines 1800 \
+	"$root/selftests/kvm/discovery.sh" "$BUILD/engine" "$modules" machines
+summary
