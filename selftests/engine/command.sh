@@ -166,7 +166,9 @@ hears_of_region()
 {
 	local listener
 
-	timeout -k 5 120 "$vmdedup" --json monitor --timeout 110 \
+	# Else timeout sends it each signal twice: the second one may come when it
+	# has done with the first, and kills it.
+	timeout --foreground -k 5 120 "$vmdedup" --json monitor --timeout 110 \
 		>"$tmp/out" 2>"$tmp/err" &
 	listener=$!
 	wait_for 60 registers_heard
