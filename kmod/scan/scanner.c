@@ -145,9 +145,10 @@ static void scan_pass(struct vmdedup_pass *pass, struct vmdedup_worker *worker)
 	vmdedup_pass_work(pass, worker, housekeeping);
 	vmdedup_crew_wait(housekeeping);
 	vmdedup_pass_end(pass);
-	if (pass->cut)
+	/* What came may be like what was looked at before it, in this pass. */
+	if (pass->cut || pass->fresh_found)
 		WRITE_ONCE(all_wanted, true);
-	else
+	if (!pass->cut)
 		pass_done(pass);
 }
 
