@@ -15,6 +15,9 @@
 /* Hashes of places; no page has the last one, which stands for a frame. */
 #define FRAME		255
 
+/* Odd, for a multiplication that loses nothing. */
+#define LINE_HASH	0x9e3779b97f4a7c15ULL
+
 /* How often a line is tried for a frame. */
 #define MARK_TRIES	1000
 
@@ -61,11 +64,16 @@ u64 vmdedup_filter_lines(u64 pages)
 	return div64_u64(pages, LOAD) + 1;
 }
 
-/* The high bits choose the line, the low ones are the tag. */
+/*
+ * The line is another one in each epoch: those that found no room in a line, or
+ * take turns there with one another, meet others then. The low bits are the tag.
+ */
 static struct vmdedup_filter_line *line_of(const struct vmdedup_filter *filter,
 					   u64 sketch)
 {
-	return &filter->line[mul_u64_u64_shr(sketch, filter->nr_lines, 64)];
+	u64 hash = (sketch ^ READ_ONCE(filter->salt)) * LINE_HASH;
+
+	return &filter->line[mul_u64_u64_shr(hash, filter->nr_lines, 64)];
 }
 
 static struct slot slot_get(const struct vmdedup_filter_line *line,
@@ -234,9 +242,10 @@ enum vmdedup_sighting vmdedup_filter_note(struct vmdedup_filter *filter,
  * @filter: with a table
  * @sketch: which
  *
- * Holds for VMDEDUP_FILTER_LIFE_MAX generations. In a line that is full it takes
- * another's place: frames are shared, most pages are not. If others are at the
- * line for long it is left at that until the next time. Does not sleep.
+ * Holds for VMDEDUP_FILTER_LIFE_MAX generations, or to the end of the epoch. In a
+ * line that is full it takes another's place: frames are shared, most pages are
+ * not. If others are at the line for long it is left at that until the next time.
+ * Does not sleep.
  */
 void vmdedup_filter_mark(struct vmdedup_filter *filter, u64 sketch)
 {
@@ -263,6 +272,16 @@ void vmdedup_filter_mark(struct vmdedup_filter *filter, u64 sketch)
 	line_unlock(line);
 }
 
+/* Forget all; returns how much that was. */
+static unsigned int line_clear(struct vmdedup_filter_line *line)
+{
+	unsigned int used;
+
+	for (used = 0; used < VMDEDUP_FILTER_SLOTS && line->tag[used]; used++)
+		line->tag[used] = 0;
+	return used;
+}
+
 /* Forget what was not seen for long, and close the gaps; returns what is left. */
 static unsigned int line_sweep(struct vmdedup_filter_line *line)
 {
@@ -286,14 +305,15 @@ static unsigned int line_sweep(struct vmdedup_filter_line *line)
  * @filter: with a table
  *
  * Others may note meanwhile; some of what they note when an epoch ends is taken
- * for being seen elsewhere. Only one may sweep. May sleep.
+ * for being seen elsewhere, or is forgotten at once. Only one may sweep. May sleep.
  */
 void vmdedup_filter_sweep(struct vmdedup_filter *filter)
 {
 	u64 i, used = 0, generation = filter->generation + 1;
+	bool ends_epoch = generation % VMDEDUP_FILTER_EPOCH == 0;
 
 	atomic_set(&filter->refused, 0);
-	if (generation % VMDEDUP_FILTER_EPOCH == 0)
+	if (ends_epoch)
 		WRITE_ONCE(filter->salt,
 			   filter->salt * 0x5851f42d4c957f2dULL + 1);
 	WRITE_ONCE(filter->generation, generation);
@@ -302,7 +322,7 @@ void vmdedup_filter_sweep(struct vmdedup_filter *filter)
 
 		while (!line_trylock(line))
 			cpu_relax();
-		used += line_sweep(line);
+		used += ends_epoch ? line_clear(line) : line_sweep(line);
 		line_unlock(line);
 		if (i % 4096 == 0)
 			cond_resched();

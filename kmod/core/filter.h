@@ -11,11 +11,11 @@
  *
  * Time goes in generations. A sketch is forgotten when it was not seen for as
  * many as was said when it was: pages that are looked at seldom are remembered
- * for longer. After VMDEDUP_FILTER_EPOCH generations places are hashed anew, so
- * that no pair is missed for ever; and what was seen elsewhere is forgotten if
- * it is not seen so again.
+ * for longer. After VMDEDUP_FILTER_EPOCH generations all is forgotten, and places
+ * and lines are hashed anew, so that no pair is missed for ever.
  *
- * Shared frames are marked: whatever has their sketch is elsewhere, too.
+ * Shared frames are marked, after each generation again: whatever has their
+ * sketch is elsewhere, too.
  */
 #ifndef VMDEDUP_CORE_FILTER_H
 #define VMDEDUP_CORE_FILTER_H
@@ -42,9 +42,9 @@ struct vmdedup_filter_line {
  * struct vmdedup_filter - a filter
  * @line: the table, or NULL while there is none
  * @nr_lines: how many
- * @salt: of the places' hashes, another one in each epoch
+ * @salt: of the hashes of places and lines, another one in each epoch
  * @generation: how many have ended
- * @used: slots in use, as of the last sweep
+ * @used: slots in use, as of the last sweep; before all was forgotten, if it was
  * @refused: sketches that did not fit in since then
  */
 struct vmdedup_filter {

@@ -236,8 +236,9 @@ void vmdedup_sift_age(void)
 	if (filter.line) {
 		vmdedup_filter_sweep(&filter);
 		mark_frames();
-		/* Merged pages need no place in it. */
-		if (filter.used < planned / 4) {
+		/* Of a whole epoch: what is merged needs no place in it. */
+		if (filter.generation % VMDEDUP_FILTER_EPOCH == 0 &&
+		    filter.used < planned / 4) {
 			replace(filter.used * 2);
 			populated = count_populated(&merged);
 		}

@@ -119,12 +119,10 @@ static void frames_are_elsewhere(void **state)
 		assert_int_equal(vmdedup_filter_note(&filter, 6, 1, 0),
 				 VMDEDUP_SEEN_ELSEWHERE);
 		vmdedup_filter_sweep(&filter);
-		if (gen % 3 == 0) {
-			vmdedup_filter_mark(&filter, 5);
-			vmdedup_filter_mark(&filter, 6);
-		}
+		vmdedup_filter_mark(&filter, 5);
+		vmdedup_filter_mark(&filter, 6);
 	}
-	for (gen = 0; gen <= VMDEDUP_FILTER_LIFE_MAX; gen++)
+	for (gen = 0; gen <= VMDEDUP_FILTER_EPOCH; gen++)
 		vmdedup_filter_sweep(&filter);
 	assert_true(!filter.used);
 	assert_int_equal(vmdedup_filter_note(&filter, 5, 1, 1), VMDEDUP_SEEN_HERE);
@@ -163,11 +161,41 @@ static void what_is_not_seen_is_forgotten(void **state)
 	vmdedup_filter_note(&filter, sketch_of(7), 7, 100);
 	vmdedup_filter_sweep(&filter);
 	assert_true(filter.used == 1);
-	for (i = 1; i < VMDEDUP_FILTER_LIFE_MAX; i++)
-		vmdedup_filter_sweep(&filter);
+	/* The end of the epoch: what there was, and nothing from then on. */
+	vmdedup_filter_sweep(&filter);
+	assert_true(filter.generation == VMDEDUP_FILTER_EPOCH);
 	assert_true(filter.used == 1);
 	vmdedup_filter_sweep(&filter);
 	assert_true(!filter.used);
+	close_filter(&filter);
+}
+
+/*
+ * Pairs that find no room where they belong do so in another epoch: frames have
+ * all the room there is in some lines, as many as belong there.
+ */
+static void none_is_left_out_for_ever(void **state)
+{
+	struct vmdedup_filter filter;
+	unsigned int i, epoch, gen, told = 0;
+	bool ever[200] = {};
+
+	(void)state;
+	open_filter(&filter, vmdedup_filter_lines(2000));
+	for (epoch = 0; epoch < 16; epoch++) {
+		for (gen = 0; gen < VMDEDUP_FILTER_EPOCH; gen++) {
+			for (i = 0; i < 1800; i++)
+				vmdedup_filter_mark(&filter, sketch_of(1000 + i));
+			for (i = 0; i < 2 * 200; i++)
+				ever[i / 2] |= vmdedup_filter_note(&filter,
+						sketch_of(i / 2), i, 3) ==
+					       VMDEDUP_SEEN_ELSEWHERE;
+			vmdedup_filter_sweep(&filter);
+		}
+	}
+	for (i = 0; i < 200; i++)
+		told += ever[i];
+	assert_int_equal(told, 200);
 	close_filter(&filter);
 }
 
@@ -330,6 +358,7 @@ int main(void)
 		cmocka_unit_test(frames_are_elsewhere),
 		cmocka_unit_test(frames_find_room),
 		cmocka_unit_test(what_is_not_seen_is_forgotten),
+		cmocka_unit_test(none_is_left_out_for_ever),
 		cmocka_unit_test(full_lines_take_turns),
 		cmocka_unit_test(every_line_is_used),
 		cmocka_unit_test(against_a_model),
