@@ -6,6 +6,7 @@
 # kernel is built, which takes ten minutes or so.
 #
 #   check-debug.sh [STAGE]...    only these stages, by name
+#   KERNEL=7.2 check-debug.sh    on another kernel of which Debian has the source
 set -uo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
