@@ -46,7 +46,7 @@
 	FIGURE(steady_merged, "us/page", RATIO, "merged pages")		\
 	FIGURE(default_idle_unique, "%CPU", RATIO, "share of a CPU, unique, at defaults") \
 	FIGURE(default_idle_merged, "%CPU", RATIO, "share of a CPU, merged")	\
-	FIGURE(limited_10, "%CPU", OURS, "cpu_limit 10, two workers at full speed") \
+	FIGURE(limited_10, "%CPU", OURS, "cpu_limit 10, two workers") \
 	SECTION("Metadata")						\
 	FIGURE(metadata_unique, "B/page", RATIO, "unique pages")	\
 	FIGURE(metadata_unique_all, "B/page", BOTH, "  by the kernel's whole account") \
