@@ -3,8 +3,11 @@
 
 /* Time not used in the past is forgiven up to this, ns: no later bursts. */
 #define MAX_CREDIT	(NSEC_PER_SEC / 10)
-/* Nor does one large step block for longer than this, ns: ten minutes. */
-#define MAX_DEBT	(600 * NSEC_PER_SEC)
+/*
+ * Nor does anything block for longer than this, ns: a day. As much is owed if all
+ * threads look at a chunk each at the slowest rate.
+ */
+#define MAX_DEBT	(86400 * NSEC_PER_SEC)
 
 /**
  * vmdedup_pace_rate() - pages per second to scan

@@ -92,6 +92,18 @@ void vmdedup_schedule_gave(struct vmdedup_schedule *schedule,
 }
 
 /**
+ * vmdedup_schedule_again() - pages of a chunk could not be merged just now
+ * @schedule: the chunk's
+ *
+ * The visit is not to count as one that gave nothing.
+ */
+void vmdedup_schedule_again(struct vmdedup_schedule *schedule)
+{
+	if (schedule->idle)
+		schedule->idle--;
+}
+
+/**
  * vmdedup_schedule_broken() - merged pages of a chunk were compared
  * @schedule: the chunk's
  * @now: the time, seconds

@@ -51,6 +51,7 @@ unsigned int vmdedup_schedule_interval(const struct vmdedup_schedule *schedule);
 void vmdedup_schedule_seen(struct vmdedup_schedule *schedule, u16 pass);
 void vmdedup_schedule_gave(struct vmdedup_schedule *schedule,
 			   unsigned int pages);
+void vmdedup_schedule_again(struct vmdedup_schedule *schedule);
 bool vmdedup_schedule_broken(struct vmdedup_schedule *schedule, u16 now,
 			     unsigned int merged, unsigned int broken);
 

@@ -122,6 +122,24 @@ bool vmdedup_ledger_cold(struct vmdedup_region *region, u64 vpn)
 }
 
 /**
+ * vmdedup_ledger_again() - pages of a chunk could not be merged just now
+ * @region: with a reference
+ * @vpn: a page of the chunk
+ *
+ * It is not to be looked at less often for that.
+ */
+void vmdedup_ledger_again(struct vmdedup_region *region, u64 vpn)
+{
+	struct vmdedup_cell *cell;
+
+	spin_lock(&region->lock);
+	cell = vmdedup_cell_find(region, vpn / VMDEDUP_CHUNK_PAGES);
+	if (cell)
+		vmdedup_schedule_again(&cell->schedule);
+	spin_unlock(&region->lock);
+}
+
+/**
  * vmdedup_ledger_merge_begin() - somebody is about to merge in a chunk
  * @region: entered
  * @vpn: a page of the chunk

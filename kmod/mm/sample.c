@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/pgtable.h>
 
@@ -50,12 +49,10 @@ static void sample_sketch(void *arg)
 
 	for (; i < chunk->nr; i++) {
 		struct vmdedup_sample *sample = &chunk->sample[i];
-		void *addr;
 
 		sample_prefetch(sampler, i + AHEAD);
-		addr = kmap_local_page(sample->page);
-		sample->sketch = vmdedup_sketch(sampler->sketcher, addr);
-		kunmap_local(addr);
+		sample->sketch = vmdedup_sketch_page(sampler->sketcher,
+						     sample->page);
 	}
 	sampler->sketched = chunk->nr;
 }

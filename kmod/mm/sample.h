@@ -3,6 +3,8 @@
 #ifndef VMDEDUP_MM_SAMPLE_H
 #define VMDEDUP_MM_SAMPLE_H
 
+#include <linux/highmem.h>
+
 #include "../core/runs.h"
 #include "../core/sketch.h"
 #include "../core/stats.h"
@@ -51,5 +53,20 @@ unsigned long vmdedup_sample_chunk(struct mm_struct *mm, unsigned long addr,
 void vmdedup_chunk_hold(struct mm_struct *mm, struct vmdedup_chunk *chunk);
 void vmdedup_chunk_put(struct vmdedup_chunk *chunk);
 struct page *vmdedup_sample_page(struct mm_struct *mm, u64 vpn);
+
+/**
+ * vmdedup_sketch_page() - sketch a page
+ * @sketcher: how
+ * @page: which; not poisoned
+ */
+static inline u64 vmdedup_sketch_page(const struct vmdedup_sketcher *sketcher,
+				      struct page *page)
+{
+	void *addr = kmap_local_page(page);
+	u64 sketch = vmdedup_sketch(sketcher, addr);
+
+	kunmap_local(addr);
+	return sketch;
+}
 
 #endif /* VMDEDUP_MM_SAMPLE_H */

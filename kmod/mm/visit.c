@@ -93,6 +93,7 @@ void vmdedup_visit_begin(struct vmdedup_visit *visit,
 {
 	memset(visit, 0, sizeof(*visit));
 	visit->region = region;
+	visit->start = start;
 	visit->end = end;
 	visit->clean = start >> PMD_SHIFT;
 	spin_lock(&region->lock);

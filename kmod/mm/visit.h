@@ -24,7 +24,8 @@ enum vmdedup_purpose {
 /**
  * struct vmdedup_visit - on the way through a part of a region
  * @region: which
- * @end: where the part ends
+ * @start: where the part begins
+ * @end: where it ends
  * @purpose: why
  * @pass: number of the pass, when scanning
  * @clean: cells of the chunks before this one are up to date
@@ -42,6 +43,7 @@ enum vmdedup_purpose {
  */
 struct vmdedup_visit {
 	struct vmdedup_region *region;
+	unsigned long start;
 	unsigned long end;
 	enum vmdedup_purpose purpose;
 	u16 pass;

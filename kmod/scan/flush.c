@@ -20,9 +20,16 @@ static void put_frames(struct vmdedup_job *jobs, unsigned int nr)
 			vmdedup_stable_put(jobs[i].frame);
 }
 
-static void skip_jobs(unsigned int nr, struct vmdedup_tally *tally)
+/* The address space is locked: all are left for another time. */
+static void skip_jobs(struct vmdedup_region *region,
+		      const struct vmdedup_job *jobs, unsigned int nr,
+		      struct vmdedup_tally *tally)
 {
+	unsigned int i;
+
 	tally->skip[VMDEDUP_SKIP_BUSY] += nr;
+	for (i = 0; i < nr; i += vmdedup_jobs_same_table(jobs + i, nr - i))
+		vmdedup_ledger_again(region, jobs[i].place.vpn);
 }
 
 /* Merge a run, of one chunk, and write it down in the ledger. */
@@ -49,6 +56,8 @@ static unsigned int merge_run(struct vmdedup_worker *worker,
 					 run.ev[VMDEDUP_EV_pages_merged],
 					 run.ev[VMDEDUP_EV_pages_zero_merged],
 					 run.saved);
+	if (run.skip[VMDEDUP_SKIP_BUSY] || run.skip[VMDEDUP_SKIP_LRU])
+		vmdedup_ledger_again(region, vpn);
 	vmdedup_tally_add(tally, &run);
 	return nr;
 }
@@ -66,7 +75,7 @@ static void merge_jobs(struct vmdedup_worker *worker,
 	unsigned int i, table_end = 0;
 
 	if (!vmdedup_mm_lock(mm, worker->patient)) {
-		skip_jobs(nr, tally);
+		skip_jobs(region, jobs, nr, tally);
 		return;
 	}
 	for (i = 0; i < nr;) {
@@ -86,7 +95,7 @@ static void merge_jobs(struct vmdedup_worker *worker,
 			mmap_read_unlock(mm);
 			cond_resched();
 			if (!vmdedup_mm_lock(mm, worker->patient)) {
-				skip_jobs(nr - i, tally);
+				skip_jobs(region, jobs + i, nr - i, tally);
 				goto out;
 			}
 		}

@@ -43,7 +43,6 @@ void vmdedup_segment_begin(struct vmdedup_worker *worker,
 			    segment->end);
 	worker->visit.purpose = purpose;
 	worker->visit.pass = pass;
-	worker->begin = segment->start;
 	memset(&worker->part, 0, sizeof(worker->part));
 }
 
@@ -130,7 +129,7 @@ void vmdedup_segment_done(struct vmdedup_worker *worker, bool complete)
 			      worker->part.ev[VMDEDUP_EV_pages_scanned]);
 	if (complete && !visit->passed_over)
 		vmdedup_ledger_skips(region, visit->pass,
-				     visit->end - worker->begin,
+				     visit->end - visit->start,
 				     worker->part.skip);
 	worker->region = NULL;
 }

@@ -15,11 +15,13 @@
 #include "sift.h"
 
 /* Pages that the smallest filter is for. */
-#define PAGES_MIN	32768ULL
+#define PAGES_MIN	8192ULL
 /* A filter takes no more than this part of all memory, */
 #define MEMORY_SHARE	128
 /* and this part of what is available when it is made. */
 #define TABLE_SHARE	8
+/* It is made anew when that many times as large as it need be. */
+#define SHRINK		4
 /* Pages that are sketched before it is judged whether that was worth it. */
 #define SCORE_PAGES	32768
 /* How far ahead of what is noted memory is asked for, sketches. */
@@ -59,7 +61,6 @@ static enum vmdedup_sweep mark_visit(struct vmdedup_node *node, void *arg)
 {
 	struct vmdedup_frame *frame = vmdedup_frame_of(node);
 	struct marker *marker = arg;
-	void *addr;
 
 	if (!marker->any || marker->domain != node->key.domain) {
 		marker->any = true;
@@ -71,9 +72,8 @@ static enum vmdedup_sweep mark_visit(struct vmdedup_node *node, void *arg)
 	}
 	if (PageHWPoison(frame->page))
 		return VMDEDUP_SWEEP_KEEP;
-	addr = kmap_local_page(frame->page);
-	vmdedup_filter_mark(&filter, vmdedup_sketch(&marker->sketcher, addr));
-	kunmap_local(addr);
+	vmdedup_filter_mark(&filter, vmdedup_sketch_page(&marker->sketcher,
+							 frame->page));
 	return VMDEDUP_SWEEP_KEEP;
 }
 
@@ -104,10 +104,8 @@ static void mark_frames(void)
 void vmdedup_sift_mark(struct vmdedup_worker *worker,
 		       struct vmdedup_frame *frame)
 {
-	void *addr = kmap_local_page(frame->page);
-	u64 sketch = vmdedup_sketch(&worker->sketcher, addr);
+	u64 sketch = vmdedup_sketch_page(&worker->sketcher, frame->page);
 
-	kunmap_local(addr);
 	down_read(&filter_sem);
 	if (filter.line)
 		vmdedup_filter_mark(&filter, sketch);
@@ -201,6 +199,10 @@ u64 vmdedup_sift_prepare(void)
 	if (!filter.line || pages > populated + populated / 4) {
 		replace(pages);
 		populated = pages;
+	} else if (pages < planned / SHRINK) {
+		/* Merged pages need no place in it, but for their frames. */
+		replace(pages + pages / 4);
+		populated = pages;
 	} else if (atomic_read(&filter.refused) > planned / 4) {
 		replace(planned + planned / 4);
 	}
@@ -236,9 +238,9 @@ void vmdedup_sift_age(void)
 	if (filter.line) {
 		vmdedup_filter_sweep(&filter);
 		mark_frames();
-		/* Of a whole epoch: what is merged needs no place in it. */
+		/* Of a whole epoch: not all of guests' memory is registered. */
 		if (filter.generation % VMDEDUP_FILTER_EPOCH == 0 &&
-		    filter.used < planned / 4) {
+		    filter.used < planned / SHRINK) {
 			replace(filter.used * 2);
 			populated = count_populated(&merged);
 		}
@@ -299,14 +301,12 @@ void vmdedup_sift_score(const struct vmdedup_sketch_score *score)
 void vmdedup_sift_begin(struct vmdedup_worker *worker)
 {
 	unsigned int nr = READ_ONCE(lines);
-	void *zero;
 
 	if (worker->sketcher.seed == worker->seed && worker->sketcher.nr == nr)
 		return;
 	vmdedup_sketcher_init(&worker->sketcher, worker->seed, nr);
-	zero = kmap_local_page(ZERO_PAGE(0));
-	worker->zero_sketch = vmdedup_sketch(&worker->sketcher, zero);
-	kunmap_local(zero);
+	worker->zero_sketch = vmdedup_sketch_page(&worker->sketcher,
+						  ZERO_PAGE(0));
 }
 
 /* Generations of the filter within which a chunk is looked at again. */

@@ -46,7 +46,6 @@
  * @sketcher: how to sketch in that domain
  * @zero_sketch: of a page of zeroes
  * @score: how well sketches did in the chunk
- * @begin: where the part of @region begins that is being scanned
  * @visit: decides what to look at in it, and keeps the ledger
  * @ran: CPU time of the thread that is accounted for, ns
  * @paced: likewise, that was paced
@@ -69,7 +68,6 @@ struct vmdedup_worker {
 	struct vmdedup_sketcher sketcher;
 	u64 zero_sketch;
 	struct vmdedup_sketch_score score;
-	unsigned long begin;
 	struct vmdedup_visit visit;
 	u64 ran;
 	u64 paced;

@@ -332,7 +332,7 @@ static void fuzz_jobs(void)
 
 static void fuzz_pace(void)
 {
-	const u64 credit = NSEC_PER_SEC / 10, most = 600ULL * NSEC_PER_SEC;
+	const u64 credit = NSEC_PER_SEC / 10, most = 86400ULL * NSEC_PER_SEC;
 	struct vmdedup_pace pace = {}, wild = {};
 	u64 rate = 1000 + take_u64() % 10000000;
 	u64 now = take_u64() >> 2, began = now, pages = 0;

@@ -7,7 +7,7 @@
 #define SEC		((u64)NSEC_PER_SEC)
 #define MSEC		((u64)NSEC_PER_MSEC)
 #define TICK		(4 * MSEC)
-#define MAX_SLEEP	(600 * SEC)
+#define MAX_SLEEP	(86400 * SEC)
 
 /* A worker in simulated time. */
 struct worker {
@@ -161,15 +161,15 @@ static void huge_steps(void **state)
 
 	(void)state;
 	/* A 1 GiB step does not block for ever ... */
-	assert_true(vmdedup_pace_sleep(&pace, SEC, 262144, 100) ==
+	assert_true(vmdedup_pace_sleep(&pace, SEC, 262144, 1) ==
 		    MAX_SLEEP - SEC / 10);
 	/* ... nor do many of them add up to more, slept or not. */
 	for (i = 0; i < 100; i++)
-		assert_true(vmdedup_pace_sleep(&pace, SEC, 262144, 100) ==
+		assert_true(vmdedup_pace_sleep(&pace, SEC, 262144, 1) ==
 			    MAX_SLEEP);
-	assert_true(vmdedup_pace_sleep(&pace, 6 * SEC, 0, 100) ==
+	assert_true(vmdedup_pace_sleep(&pace, 6 * SEC, 0, 1) ==
 		    MAX_SLEEP - 5 * SEC);
-	assert_int_equal(vmdedup_pace_sleep(&pace, MAX_SLEEP + 2 * SEC, 0, 100),
+	assert_int_equal(vmdedup_pace_sleep(&pace, MAX_SLEEP + 2 * SEC, 0, 1),
 			 0);
 	/* Within that limit huge pages are as any pages. */
 	for (i = 0; i < 1000; i++)
@@ -199,6 +199,31 @@ static void debt_is_kept(void **state)
 		    first - SEC / 2);
 	assert_true(vmdedup_pace_sleep(&pace, SEC + SEC / 2, 1000, 1000) ==
 		    first - SEC / 2 + SEC);
+}
+
+/* As many threads as there can be, each with a chunk, at the slowest rates. */
+static void many_threads(void **state)
+{
+	static const u64 slow[] = { 1, 2, 7, 50, 1000 };
+	unsigned int i, thread, round;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(slow); i++) {
+		struct vmdedup_pace pace = {};
+		u64 now = SEC, last = 0, pages = 0;
+
+		for (round = 0; round < 20; round++) {
+			for (thread = 0; thread < 64; thread++) {
+				pages += 512;
+				last = vmdedup_pace_sleep(&pace, now, 512,
+							  slow[i]);
+			}
+			/* The last one to wake finds the rate kept. */
+			now += last;
+			/* But for the credit, and rounding. */
+			assert_true(pages * SEC <= slow[i] * (now - SEC / 2));
+		}
+	}
 }
 
 static void rate_changes(void **state)
@@ -375,6 +400,7 @@ int main(void)
 		cmocka_unit_test(huge_steps),
 		cmocka_unit_test(no_pages_no_sleep),
 		cmocka_unit_test(debt_is_kept),
+		cmocka_unit_test(many_threads),
 		cmocka_unit_test(rate_changes),
 		cmocka_unit_test(extremes),
 		cmocka_unit_test(sleep_is_monotonic),

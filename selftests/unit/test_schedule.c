@@ -76,6 +76,38 @@ static void what_gives_is_looked_at_again(void **state)
 	assert_in_range(passes(&schedule, &pass, 10), 1, 5);
 }
 
+/* What could not be merged just now is no reason to look less often. */
+static void busy_is_not_idle(void **state)
+{
+	struct vmdedup_schedule schedule = {};
+	unsigned int i, was;
+	u16 pass = 1;
+
+	(void)state;
+	/* Told while it is being looked at, or afterwards. */
+	for (i = 0; i < 100; i++, pass++) {
+		assert_int_equal(vmdedup_schedule_ask(&schedule, pass, 0, false),
+				 VMDEDUP_VISIT_SCAN);
+		if (i % 2)
+			vmdedup_schedule_again(&schedule);
+		vmdedup_schedule_seen(&schedule, pass);
+		if (!(i % 2))
+			vmdedup_schedule_again(&schedule);
+	}
+	passes(&schedule, &pass, 9);
+	was = vmdedup_schedule_interval(&schedule);
+	assert_in_range(was, 2, VMDEDUP_SCHEDULE_PERIOD - 1);
+	for (i = 0; i < 20; i++) {
+		assert_int_equal(passes(&schedule, &pass, was), 1);
+		vmdedup_schedule_again(&schedule);
+		assert_int_equal(vmdedup_schedule_interval(&schedule), was);
+	}
+	/* When it gives nothing at all, it backs off again. */
+	passes(&schedule, &pass, 200);
+	assert_int_equal(vmdedup_schedule_interval(&schedule),
+			 VMDEDUP_SCHEDULE_PERIOD);
+}
+
 static void all_of_them(void **state)
 {
 	struct vmdedup_schedule schedule = {};
@@ -171,6 +203,7 @@ int main(void)
 		cmocka_unit_test(once_a_pass),
 		cmocka_unit_test(idle_ones_back_off),
 		cmocka_unit_test(what_gives_is_looked_at_again),
+		cmocka_unit_test(busy_is_not_idle),
 		cmocka_unit_test(all_of_them),
 		cmocka_unit_test(in_vain_is_left_alone),
 		cmocka_unit_test(some_writes_are_nothing),
