@@ -2,14 +2,13 @@
 #include "filter.h"
 
 /* In a tag, beside the sketch's bits: */
-#define TAG		0x0fff
-#define ELSEWHERE	0x1000	/* seen at two places in this epoch */
-#define PLACE_SHIFT	13	/* the place's high bits */
+#define TAG		0x1fff
+#define ELSEWHERE	0x2000	/* seen at two places in this epoch */
+#define PLACE_SHIFT	14	/* the place's high bits */
 
 /* In a state: */
-#define PLACE_LOW	0x1f	/* its low bits */
-#define PLACE_LOW_BITS	5
-#define ODD		0x20	/* seen in an odd epoch */
+#define PLACE_LOW	0x3f	/* its low bits */
+#define PLACE_LOW_BITS	6
 #define LIFE_SHIFT	6	/* generations that it is remembered for */
 
 /* Hashes of places; no page has the last one, which stands for a frame. */
@@ -26,12 +25,11 @@ struct slot {
 	u16 tag;
 	bool elsewhere;
 	u8 place;
-	bool odd;
 	u8 life;
 };
 
 /* Slots to a line that are filled when there are as many pages as planned for. */
-#define LOAD		17
+#define LOAD		18
 
 /**
  * vmdedup_filter_init() - set up an empty filter
@@ -87,7 +85,6 @@ static struct slot slot_get(const struct vmdedup_filter_line *line,
 		.elsewhere = tag & ELSEWHERE,
 		.place = tag >> PLACE_SHIFT << PLACE_LOW_BITS |
 			 (state & PLACE_LOW),
-		.odd = state & ODD,
 		.life = state >> LIFE_SHIFT,
 	};
 }
@@ -97,18 +94,12 @@ static void slot_set(struct vmdedup_filter_line *line, unsigned int i,
 {
 	line->tag[i] = slot->tag | (slot->elsewhere ? ELSEWHERE : 0) |
 		       slot->place >> PLACE_LOW_BITS << PLACE_SHIFT;
-	line->state[i] = (slot->place & PLACE_LOW) | (slot->odd ? ODD : 0) |
-			 slot->life << LIFE_SHIFT;
+	line->state[i] = (slot->place & PLACE_LOW) | slot->life << LIFE_SHIFT;
 }
 
 static u16 tag_of(u64 sketch)
 {
 	return (sketch & TAG) ?: 1;
-}
-
-static bool odd_epoch(const struct vmdedup_filter *filter)
-{
-	return READ_ONCE(filter->generation) / VMDEDUP_FILTER_EPOCH % 2;
 }
 
 static u8 hash_place(const struct vmdedup_filter *filter, u64 place)
@@ -155,12 +146,8 @@ static void slot_see(struct slot *slot, const struct slot *now)
 	if (slot->place == FRAME)
 		return;
 	slot->life = max(slot->life, now->life);
-	if (slot->odd != now->odd)
-		slot->elsewhere = now->elsewhere;
-	else if (slot->place != now->place)
-		slot->elsewhere = true;
+	slot->elsewhere |= slot->place != now->place;
 	slot->place = now->place;
-	slot->odd = now->odd;
 }
 
 /* A slot that one is to have for which there is no room. */
@@ -215,7 +202,6 @@ enum vmdedup_sighting vmdedup_filter_note(struct vmdedup_filter *filter,
 	struct slot slot, now = {
 		.tag = tag_of(sketch),
 		.place = hash_place(filter, place),
-		.odd = odd_epoch(filter),
 		.life = min_t(unsigned int, life, VMDEDUP_FILTER_LIFE_MAX),
 	};
 	unsigned int i;

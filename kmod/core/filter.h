@@ -3,9 +3,9 @@
  * The filter: which sketches were seen at one place only, which at more?
  *
  * A hash table of cache lines without chains. A line has room for 21 sketches,
- * of which it keeps 12 bits each and twelve bits of state: some 3.8 bytes a page
- * if lines are filled to four fifths. What it says may be wrong, both ways: two
- * sketches can have the same bits (four pages in a thousand), which costs a
+ * of which it keeps 13 bits each and eleven bits of state: some 3.6 bytes a page
+ * if lines are filled to six sevenths. What it says may be wrong, both ways: two
+ * sketches can have the same bits (two pages in a thousand), which costs a
  * checksum in vain; and a pair can be taken for one place (one in 255), or not
  * fit in, which delays its merge. Those that find no room take turns.
  *

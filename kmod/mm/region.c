@@ -253,6 +253,7 @@ static struct vmdedup_region *region_make(struct vmdedup_register_args *args)
 	region->flags = args->flags;
 	region->gpa = args->gpa;
 	region->slot = args->slot;
+	region->home = NUMA_NO_NODE;
 	return region;
 }
 

@@ -40,6 +40,7 @@
  * @slot: KVM's memslot, likewise
  * @dead: it is being removed; set once, under @lock and the registry lock
  * @frozen: its pages are being unmerged: do not merge; under @sem
+ * @home: node that most of its pages seem to be on, or NUMA_NO_NODE; a guess
  * @sem: held for reading by who merges in it; for writing, to wait for them
  * @lock: protects what follows
  * @ledger: what is known of it; once it is dead, COUNTERs go on in
@@ -65,6 +66,7 @@ struct vmdedup_region {
 	unsigned int slot;
 	bool dead;
 	bool frozen;
+	int home;
 	struct rw_semaphore sem;
 	spinlock_t lock; /* of all that follows */
 	struct vmdedup_ledger ledger;

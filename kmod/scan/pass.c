@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/freezer.h>
 #include <linux/ktime.h>
-#include <linux/sizes.h>
+#include <linux/topology.h>
 
-#include "../mm/space.h"
 #include "engine.h"
 #include "pacer.h"
 #include "pass.h"
 #include "scanner.h"
 #include "sift.h"
 
-/* As much is handed out at a time. */
-#define SEGMENT_SIZE	SZ_64M
 /* See vmdedup_sift_lost(). */
 #define RELEARN_PASSES	2
 
@@ -52,85 +49,36 @@ void vmdedup_pass_begin(struct vmdedup_pass *pass, bool all)
 	mutex_unlock(&pass->lock);
 }
 
-static void queue_drop(struct vmdedup_queue *queue)
-{
-	vmdedup_region_put(queue->region);
-	queue->region = NULL;
-}
-
-/* Have a region to hand out; false if there is none. */
-static bool queue_fill(struct vmdedup_pass *pass, struct vmdedup_queue *queue,
-		       u64 last)
-{
-	struct vmdedup_region *region;
-
-	if (queue->region)
-		return true;
-	region = vmdedup_region_next(queue->id);
-	if (!region)
-		return false;
-	if (region->id > last) {
-		vmdedup_region_put(region);
-		return false;
-	}
-	vmdedup_space_refresh(region->space);
-	queue->id = region->id;
-	queue->region = region;
-	queue->next = region->start;
-	queue->purpose = pass->all ||
-			 vmdedup_space_stirred(region->space, pass->nr) ?
-			 VMDEDUP_SCAN_ALL : VMDEDUP_SCAN_DUE;
-	return true;
-}
-
-static void queue_take(struct vmdedup_queue *queue,
-		       struct vmdedup_segment *segment)
-{
-	struct vmdedup_region *region = queue->region;
-	unsigned long end = round_down(queue->next, SEGMENT_SIZE);
-
-	/* Neither is to wrap at the end of the address space. */
-	end = region->end - end > SEGMENT_SIZE ? end + SEGMENT_SIZE :
-						 region->end;
-	kref_get(&region->ref);
-	segment->region = region;
-	segment->start = queue->next;
-	segment->end = end;
-	queue->next = end;
-	if (end == region->end)
-		queue_drop(queue);
-}
-
 /* Take the next segment; false if there is none left. */
 static bool pass_take(struct vmdedup_pass *pass,
 		      struct vmdedup_segment *segment,
 		      enum vmdedup_purpose *purpose)
 {
-	struct vmdedup_queue *queue = NULL;
-	bool fresh, known;
+	struct vmdedup_lane *fresh, *known, *lane = NULL;
+	/* Where it runs just now; it may be elsewhere soon. */
+	int node = numa_node_id();
 
 	mutex_lock(&pass->lock);
 	pass->cut |= !vmdedup_scanner_scanning();
 	if (pass->cut)
 		goto out;
-	known = queue_fill(pass, &pass->known, pass->last_known);
+	known = vmdedup_queue_lane(&pass->known, node, pass->last_known,
+				   pass->nr, pass->all);
 	/* What comes from now on is for the next pass. */
 	if (!known && pass->last_fresh == U64_MAX)
 		pass->last_fresh = vmdedup_region_newest();
-	fresh = queue_fill(pass, &pass->fresh, pass->last_fresh);
+	fresh = vmdedup_queue_lane(&pass->fresh, node, pass->last_fresh,
+				   pass->nr, pass->all);
 	pass->turn = !pass->turn;
-	pass->fresh_found |= fresh;
-	if (fresh && (pass->turn || !known))
-		queue = &pass->fresh;
-	else if (known)
-		queue = &pass->known;
-	if (queue) {
-		*purpose = queue->purpose;
-		queue_take(queue, segment);
+	pass->fresh_found |= !!fresh;
+	lane = fresh && (pass->turn || !known) ? fresh : known;
+	if (lane) {
+		*purpose = lane->purpose;
+		vmdedup_lane_take(lane, segment);
 	}
 out:
 	mutex_unlock(&pass->lock);
-	return queue;
+	return lane;
 }
 
 /* A region cannot be worked in now: do not try with each of its segments. */
@@ -138,10 +86,8 @@ static void pass_give_up(struct vmdedup_pass *pass,
 			 struct vmdedup_region *region)
 {
 	mutex_lock(&pass->lock);
-	if (pass->fresh.region == region)
-		queue_drop(&pass->fresh);
-	if (pass->known.region == region)
-		queue_drop(&pass->known);
+	vmdedup_queue_drop(&pass->fresh, region);
+	vmdedup_queue_drop(&pass->known, region);
 	mutex_unlock(&pass->lock);
 }
 
@@ -233,9 +179,7 @@ void vmdedup_pass_work(struct vmdedup_pass *pass,
 void vmdedup_pass_end(struct vmdedup_pass *pass)
 {
 	mutex_lock(&pass->lock);
-	if (pass->fresh.region)
-		queue_drop(&pass->fresh);
-	if (pass->known.region)
-		queue_drop(&pass->known);
+	vmdedup_queue_drop(&pass->fresh, NULL);
+	vmdedup_queue_drop(&pass->known, NULL);
 	mutex_unlock(&pass->lock);
 }

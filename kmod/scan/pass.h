@@ -10,21 +10,8 @@
 
 #include <linux/mutex.h>
 
+#include "queue.h"
 #include "segment.h"
-
-/**
- * struct vmdedup_queue - regions to be handed out
- * @id: of the last one that was taken up
- * @region: what is being handed out, with a reference, or NULL
- * @next: where its next segment begins
- * @purpose: why it is scanned
- */
-struct vmdedup_queue {
-	u64 id;
-	struct vmdedup_region *region;
-	unsigned long next;
-	enum vmdedup_purpose purpose;
-};
 
 /**
  * struct vmdedup_pass - what those who work on a pass share

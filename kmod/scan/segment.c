@@ -46,6 +46,15 @@ void vmdedup_segment_begin(struct vmdedup_worker *worker,
 	memset(&worker->part, 0, sizeof(worker->part));
 }
 
+/* One page is as good as any: guests' memory is kept on a node as a whole. */
+static void note_home(struct vmdedup_region *region, struct page *page)
+{
+	int node = page_to_nid(page);
+
+	if (READ_ONCE(region->home) != node)
+		WRITE_ONCE(region->home, node);
+}
+
 /* Sketch a chunk, and keep what is worth a look. Returns pages sketched. */
 static unsigned int sample(struct vmdedup_worker *worker, unsigned long *addr,
 			   struct vmdedup_tally *walked)
@@ -56,6 +65,8 @@ static unsigned int sample(struct vmdedup_worker *worker, unsigned long *addr,
 	*addr = vmdedup_sample_chunk(mm, *addr, &worker->visit,
 				     &worker->sketcher, &worker->chunk, walked);
 	nr = worker->chunk.nr;
+	if (nr)
+		note_home(worker->region, worker->chunk.sample[0].page);
 	vmdedup_sift(worker);
 	vmdedup_chunk_hold(mm, &worker->chunk);
 	return nr;

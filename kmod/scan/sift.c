@@ -196,7 +196,7 @@ u64 vmdedup_sift_prepare(void)
 	u64 merged, pages = count_populated(&merged);
 
 	mutex_lock(&upkeep_lock);
-	if (!filter.line || pages > populated + populated / 4) {
+	if (!filter.line || pages > populated + populated / 8) {
 		replace(pages);
 		populated = pages;
 	} else if (pages < planned / SHRINK) {

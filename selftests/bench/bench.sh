@@ -14,6 +14,8 @@
 #   BENCH_IDLE         seconds for which both are watched at their defaults (70)
 #   BENCH_PHASES       base huge steady latency economy guests; with only some
 #                      of them, figures are missing
+#   BENCH_INSTRUCTIONS=1  count instructions instead of time (lab.sh -i): a microsecond
+#                      stands for a thousand; one processor, no guests; slow
 #   BENCH_LAB_MIB      memory of the lab
 #   BENCH_LIMIT        seconds that the lab may take
 set -euo pipefail
@@ -23,6 +25,12 @@ export BUILD=${BUILD:-$root/build}
 out=$BUILD/bench/out
 all='base huge steady latency economy guests'
 
+partly=() counting=()
+if [ "${BENCH_INSTRUCTIONS-}" = 1 ]; then
+	all='base steady latency'
+	counting=(-i)
+	partly+=(-i -n)
+fi
 if [ "${BENCH_QUICK-}" = 1 ]; then
 	kernels=6.12 mib=32 rounds=1 seconds=2 limit=900
 else
@@ -60,11 +68,10 @@ for kernel in $kernels; do
 	done > "$dir/settings"
 	# What the slab allocator merges with others it does not tell apart.
 	selftests/lab/lab.sh -k "$kernel" -m "$lab_mib" -t "$limit" -o "$dir" \
-		-a slab_nomerge -d "$BUILD/kmod/$kernel/kmod" -- \
+		"${counting[@]}" -a slab_nomerge -d "$BUILD/kmod/$kernel/kmod" -- \
 		"$root/selftests/bench/inside.sh" "$BUILD/bench/bench" >&2
 	dirs+=("$dir")
 done
-partly=()
-[ "$BENCH_PHASES" = "$all" ] || partly=(-n)
+[ "$BENCH_PHASES" = "$all" ] || partly+=(-n)
 BENCH_HOST="$("$("$root/selftests/lab/qemu.sh")" --version | head -n 1), TCG; $(nproc) CPUs; $(date -u +%F)" \
 	"$BUILD/bench/report" "${partly[@]}" "$BUILD/bench.json" "${dirs[@]}"

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * report [-n|-g] OUT DIR...: put the figures of each DIR (a kernel's) together,
+ * report [-n|-g] [-i] OUT DIR...: put the figures of each DIR (a kernel's) together,
  * in OUT as JSON and on standard output as a table.
  *
  * In DIR are processes.json and guests.json. With -g there are none of guests, and
- * with -n any may be missing. Exit status 1: a figure is missing.
+ * with -n any may be missing; with
+ * -i times are numbers of instructions. Exit status 1: a figure is missing.
  */
 #include <limits.h>
 #include <stdarg.h>
@@ -25,7 +26,7 @@ enum kind { RATIO, BOTH, OURS, THEIRS, NEITHER };
 static struct json_object *kernel[KERNELS];
 static int nr_kernels;
 static int missing;
-static bool may_miss, no_guests;
+static bool may_miss, no_guests, instructions;
 
 __attribute__((noreturn, format(printf, 1, 2)))
 static void die(const char *fmt, ...)
@@ -133,8 +134,10 @@ static void table(void)
 #define FIGURE(name, unit, kind, text)	row(#name, unit, kind, text);
 	FIGURES(SECTION, FIGURE)
 #undef FIGURE
-	puts("\nRatio: KSM / vmdedup, larger is better for vmdedup. Times are those of an emulated\n"
-	     "processor: compare within a boot only. n/a: this module cannot do that.");
+	puts("\nRatio: KSM / vmdedup, larger is better for vmdedup. n/a: this module cannot do that.");
+	puts(instructions ?
+	     "Time is counted in instructions: a microsecond stands for a thousand of them." :
+	     "Times are those of an emulated processor: compare within a boot only.");
 }
 
 static void add_ratios(int k)
@@ -197,14 +200,15 @@ int main(int argc, char **argv)
 	const char *version = getenv("BENCH_HOST");
 	int c;
 
-	while ((c = getopt(argc, argv, "ng")) != -1) {
+	while ((c = getopt(argc, argv, "ngi")) != -1) {
 		if (c == '?')
 			return 1;
 		may_miss |= c == 'n';
 		no_guests |= c == 'g';
+		instructions |= c == 'i';
 	}
 	if (argc - optind < 2)
-		die("usage: report [-n|-g] OUT DIR...");
+		die("usage: report [-n|-g] [-i] OUT DIR...");
 	for (int i = optind + 1; i < argc; i++)
 		load(argv[i]);
 	list = json_object_new_array();
@@ -213,6 +217,8 @@ int main(int argc, char **argv)
 	if (version)
 		json_object_object_add(top, "host", json_object_new_string(version));
 	json_object_object_add(top, "emulated", json_object_new_boolean(1));
+	json_object_object_add(top, "instructions",
+			       json_object_new_boolean(instructions));
 	json_object_object_add(top, "kernels", list);
 	table();
 	if (json_object_to_file_ext(argv[optind], top, JSON_C_TO_STRING_PRETTY))

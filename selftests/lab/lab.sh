@@ -23,6 +23,8 @@ usage()
 	  -d DIR       directory with modules, \$LAB_MODULES for the program;
 	               several are joined with colons
 	  -a ARGS      more kernel arguments
+	  -i           count instructions: time passes by a nanosecond with each, so
+	               that times are numbers of instructions; one processor only
 	  -q           do not pass the program's output on, only keep it
 
 	Exit status: the program's; 124: out of time; 125: the lab itself failed;
@@ -38,7 +40,8 @@ note()
 
 paths=("$root" "$PWD")
 version='' mib=4096 cpus=2 limit=600 out='' modules='' append='' quiet=0
-while getopts k:m:c:t:o:d:a:qh opt; do
+accel=(-accel 'tcg,thread=multi')
+while getopts k:m:c:t:o:d:a:iqh opt; do
 	case $opt in
 	k)	version=$OPTARG ;;
 	m)	mib=$OPTARG ;;
@@ -49,6 +52,8 @@ while getopts k:m:c:t:o:d:a:qh opt; do
 		modules=${modules:+$modules:}$dir
 		paths+=("$dir") ;;
 	a)	append=$OPTARG ;;
+	i)	cpus=1
+		accel=(-accel 'tcg,thread=single' -icount 'shift=0,sleep=off') ;;
 	q)	quiet=1 ;;
 	*)	usage ;;
 	esac
@@ -129,7 +134,7 @@ chardev=stdio,id=prog,signal=off
 qemu=(
 	"$program"
 	-no-user-config -nodefaults -display none -no-reboot
-	-machine q35 -accel tcg,thread=multi -cpu max
+	-machine q35 "${accel[@]}" -cpu max
 	-m "$mib" -smp "$cpus"
 	-kernel "$kernel/vmlinux" -initrd "$initrd" -append "${cmdline//[$'\n\t']/ }"
 	-chardev "file,id=klog,path=$out/klog"
