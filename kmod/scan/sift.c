@@ -203,7 +203,7 @@ u64 vmdedup_sift_prepare(void)
 		/* Merged pages need no place in it, but for their frames. */
 		replace(pages + pages / 4);
 		populated = pages;
-	} else if (atomic_read(&filter.refused) > planned / 4) {
+	} else if (atomic_read(&filter.refused) > planned / 2) {
 		replace(planned + planned / 4);
 	}
 	/* With other sketches, or none: those of frames to begin with. */
