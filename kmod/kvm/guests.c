@@ -231,7 +231,8 @@ static void update(struct guest *guest,
 				 GRACE_MS, &left);
 	guest->left += left;
 	/* Nothing to undo if there is no memory now: once more in a second. */
-	have = kvmalloc_array(max(nr, 1U), sizeof(*have), GFP_KERNEL);
+	have = kvmalloc_array(max(nr, 1U), sizeof(*have),
+			      GFP_KERNEL | __GFP_NOWARN);
 	if (have)
 		carry_out(guest, process, have, nr);
 	else
