@@ -7,6 +7,8 @@
 #   make demo               de-duplicate live KVM guests in a virtual KVM host
 #   make check              all tests
 #   make check-debug        the engine's tests on a kernel with KASAN and lockdep
+#   make check-kcsan        some of them on one that looks for data races
+#   make coverage           which lines of the modules they reach
 #   make bench              compare with KSM (BENCH_QUICK=1: a short one)
 #   make help               the rest
 
@@ -88,6 +90,16 @@ check: packages-check
 .PHONY: check-debug
 check-debug: packages-check
 	selftests/check-debug.sh
+
+# Those in which most happens at once, on a kernel that looks for data races.
+.PHONY: check-kcsan
+check-kcsan: packages-check
+	selftests/check-kcsan.sh
+
+# Which lines of the modules the engine's tests reach; build/coverage.txt.
+.PHONY: coverage
+coverage: packages-check
+	selftests/coverage.sh
 
 # Progress on standard error, the table on standard output; build/bench.json.
 .PHONY: bench bench-tools bench-core

@@ -6,15 +6,16 @@
 # kernel is built, which takes ten minutes or so.
 #
 #   check-debug.sh [STAGE]...    only these stages, by name
-#   KERNEL=7.2 check-debug.sh    on another kernel of which Debian has the source
+#   KERNEL=6.12 check-debug.sh   on another kernel of which Debian has the source; by
+#                                default 7.2 if it can be had, else 6.12
 set -uo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export BUILD=${BUILD:-$root/build}
-kernel=${KERNEL:-6.12}-debug
 only=("$@")
 
 cd "$root" || exit 1
+kernel=${KERNEL:-$(selftests/lab/kernel.sh first-source 7.2 6.12)}-debug || exit 1
 # shellcheck source=stages.sh
 . selftests/stages.sh
 

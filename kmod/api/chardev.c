@@ -233,7 +233,8 @@ static void query_fill(struct vmdedup_query *arg, struct vmdedup_region *region)
 	arg->start = region->start;
 	arg->length = region->end - region->start;
 	arg->pid = pid_of(region->space);
-	arg->uid = from_kuid_munged(current_user_ns(), region->space->uid);
+	arg->uid = from_kuid_munged(current_user_ns(),
+				    READ_ONCE(region->space->uid));
 	arg->region_flags = READ_ONCE(region->flags);
 	memset(arg->skipped, 0, sizeof(arg->skipped));
 

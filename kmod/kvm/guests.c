@@ -231,7 +231,8 @@ static void update(struct guest *guest,
 				 GRACE_MS, &left);
 	guest->left += left;
 	/* Nothing to undo if there is no memory now: once more in a second. */
-	have = kvmalloc_array(max(nr, 1U), sizeof(*have), GFP_KERNEL);
+	have = kvmalloc_array(max(nr, 1U), sizeof(*have),
+			      GFP_KERNEL | __GFP_NOWARN);
 	if (have)
 		carry_out(guest, process, have, nr);
 	else
@@ -297,6 +298,12 @@ static void count_all(void)
 	WRITE_ONCE(vmdedup_kvm_stats.left_out, left);
 }
 
+/* Only the thread that polls does so; others read. */
+static void stat_add(u64 *stat, u64 n)
+{
+	WRITE_ONCE(*stat, *stat + n);
+}
+
 /* Go on with the search under way until it or the time is at its end. */
 static bool go_on(u64 deadline)
 {
@@ -319,7 +326,7 @@ static bool go_on(u64 deadline)
 	walk.nr = 0;
 	WRITE_ONCE(vmdedup_kvm_stats.tasks, walk.tasks);
 	drop_guests(false);
-	vmdedup_kvm_stats.searches++;
+	stat_add(&vmdedup_kvm_stats.searches, 1);
 	return true;
 }
 
@@ -344,10 +351,11 @@ bool vmdedup_kvm_poll(void)
 	}
 	count_all();
 	took = ktime_get_ns() - began;
-	vmdedup_kvm_stats.polls++;
-	vmdedup_kvm_stats.poll_ns += took;
-	vmdedup_kvm_stats.poll_last_ns = took;
-	vmdedup_kvm_stats.poll_max_ns = max(vmdedup_kvm_stats.poll_max_ns, took);
+	stat_add(&vmdedup_kvm_stats.polls, 1);
+	stat_add(&vmdedup_kvm_stats.poll_ns, took);
+	WRITE_ONCE(vmdedup_kvm_stats.poll_last_ns, took);
+	if (took > vmdedup_kvm_stats.poll_max_ns)
+		WRITE_ONCE(vmdedup_kvm_stats.poll_max_ns, took);
 	return complete;
 }
 

@@ -62,7 +62,8 @@ u64 vmdedup_kvm_generation(struct file *file)
 {
 	struct kvm *kvm = file->private_data;
 	int idx = srcu_read_lock(&kvm->srcu);
-	u64 generation = slots_of(kvm)->generation;
+	/* KVM sets it when they are active already. */
+	u64 generation = READ_ONCE(slots_of(kvm)->generation);
 
 	srcu_read_unlock(&kvm->srcu, idx);
 	return generation;

@@ -28,7 +28,7 @@
  */
 static bool worth_a_look(struct task_struct *task)
 {
-	if (task->flags & PF_KTHREAD || !READ_ONCE(task->mm))
+	if (READ_ONCE(task->flags) & PF_KTHREAD || !READ_ONCE(task->mm))
 		return false;
 	return thread_group_leader(task) ||
 	       !READ_ONCE(READ_ONCE(task->group_leader)->mm);

@@ -209,7 +209,8 @@ static void region_adopt(struct vmdedup_region *region,
 	if (args->flags & VMDEDUP_REGION_DISCOVERED)
 		WRITE_ONCE(region->space->kvm, true);
 	if (args->flags & VMDEDUP_REGION_PERSIST)
-		region->flags |= VMDEDUP_REGION_PERSIST;
+		WRITE_ONCE(region->flags,
+			   region->flags | VMDEDUP_REGION_PERSIST);
 	if (hold && !hold_find(region, args->owner))
 		hold_add(hold, region, args->owner);
 	else

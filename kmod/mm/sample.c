@@ -89,7 +89,7 @@ static void left_pte(struct vmdedup_look *look, unsigned long addr, void *arg)
 }
 
 /* Left alone for a while. */
-static void cold_pte(struct vmdedup_look *look, unsigned long addr, void *arg)
+static void cooled_pte(struct vmdedup_look *look, unsigned long addr, void *arg)
 {
 	struct sampler *sampler = arg;
 
@@ -152,7 +152,7 @@ static const struct vmdedup_walk_ops sample_ops = {
 };
 
 static const struct vmdedup_walk_ops cold_ops = {
-	.pte = cold_pte,
+	.pte = cooled_pte,
 	.pmd = left_pmd,
 };
 

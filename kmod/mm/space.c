@@ -92,7 +92,7 @@ static void space_learn(struct vmdedup_space *space, struct task_struct *task)
 	spin_lock(&space->lock);
 	if (task) {
 		memcpy(space->comm, comm, sizeof(comm));
-		space->uid = task_uid(task);
+		WRITE_ONCE(space->uid, task_uid(task));
 		space->cgroup = cgroup;
 	}
 	domain = domain_of(space);

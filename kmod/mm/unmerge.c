@@ -147,7 +147,7 @@ static bool set_frozen(struct vmdedup_region *region, bool frozen)
 
 	/* Wait for those at work in it. */
 	down_write(&region->sem);
-	alive = !region->dead;
+	alive = !READ_ONCE(region->dead);
 	region->frozen = frozen;
 	up_write(&region->sem);
 	return alive;

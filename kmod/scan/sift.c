@@ -30,6 +30,8 @@
 /* Held for reading to use the filter, for writing to replace it. */
 static DECLARE_RWSEM(filter_sem);
 static struct vmdedup_filter filter;
+/* What its table takes; read without a lock. */
+static u64 table_bytes;
 /* Pages that it was made for, and that guests had at that time. */
 static u64 planned, populated;
 /* Who ages or replaces it. */
@@ -47,7 +49,7 @@ static struct vmdedup_sketch_score total; /* under score_lock */
  */
 u64 vmdedup_sift_bytes(void)
 {
-	return READ_ONCE(filter.nr_lines) * sizeof(struct vmdedup_filter_line);
+	return READ_ONCE(table_bytes);
 }
 
 /* Shared frames, whose pages nobody scans any more, are in no filter but so. */
@@ -153,6 +155,7 @@ static void replace(u64 pages)
 	down_write(&filter_sem);
 	old = filter.line;
 	vmdedup_filter_init(&filter, line, nr, get_random_u64());
+	WRITE_ONCE(table_bytes, nr * sizeof(*line));
 	up_write(&filter_sem);
 	vfree(old);
 	planned = min(pages, nr * VMDEDUP_FILTER_SLOTS);
@@ -261,6 +264,7 @@ void vmdedup_sift_forget(void)
 	down_write(&filter_sem);
 	line = filter.line;
 	memset(&filter, 0, sizeof(filter));
+	WRITE_ONCE(table_bytes, 0);
 	up_write(&filter_sem);
 	planned = 0;
 	populated = 0;

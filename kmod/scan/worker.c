@@ -16,7 +16,9 @@
  */
 struct vmdedup_worker *vmdedup_worker_alloc(int node)
 {
-	return kvzalloc_node(sizeof(struct vmdedup_worker), GFP_KERNEL, node);
+	/* Who wants it is told, or does without: no reason for a kernel to warn. */
+	return kvzalloc_node(sizeof(struct vmdedup_worker),
+			     GFP_KERNEL | __GFP_NOWARN, node);
 }
 
 /**

@@ -23,36 +23,12 @@
 #include "kselftest_harness.h"
 #include "nl.h"
 #include "util.h"
+#include "vm.h"
 
 #define N	64
 #define SEED	0x2200
 #define STATS	"/sys/module/vmdedup_kvm/parameters/"
 #define MIB	(1UL << 20)
-
-static int vm_make(void)
-{
-	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), vm;
-
-	if (kvm < 0)
-		return -errno;
-	vm = ioctl(kvm, KVM_CREATE_VM, 0);
-	close(kvm);
-	return vm < 0 ? -errno : vm;
-}
-
-static int slot_set(int vm, unsigned int slot, unsigned int flags, uint64_t gpa,
-		    const void *addr, size_t bytes)
-{
-	struct kvm_userspace_memory_region r = {
-		.slot = slot,
-		.flags = flags,
-		.guest_phys_addr = gpa,
-		.memory_size = bytes,
-		.userspace_addr = (uintptr_t)addr,
-	};
-
-	return ioctl(vm, KVM_SET_USER_MEMORY_REGION, &r) ? -errno : 0;
-}
 
 static long long stat_of(const char *name)
 {

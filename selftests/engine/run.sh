@@ -16,7 +16,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/module.sh"
 sysfs=/sys/class/misc/vmdedup
 all=(merge account vmaops huge swap pinned lifecycle churn badinput refuse
-	netlink badnetlink ledger policy scan adverse lostwrite command.sh unload.sh)
+	netlink badnetlink ledger policy scan adverse lostwrite faults faultscan
+	command.sh unload.sh loadfaults.sh)
 # Only where the kernel can tell.
 [ ! -e /sys/kernel/debug/kmemleak ] || all+=(kmemleak.sh)
 
@@ -133,7 +134,7 @@ fi
 loaded=0
 for program; do
 	case $program in
-	unload.sh)
+	unload.sh|loadfaults.sh)
 		# It loads and unloads the module itself.
 		if [ "$loaded" = 1 ]; then
 			rmmod vmdedup && loaded=0

@@ -1,16 +1,22 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The debug kernel: Debian's source of a version, tinyconfig and debug.config,
-# built below build/ once. Takes some ten minutes on two processors.
+# A kernel that looks for mistakes: Debian's source of a version, tinyconfig and
+# fragments of configuration, built below build/ once. Takes some ten minutes on
+# two processors.
 #
-#   kernel-debug.sh VERSION DIR    fills DIR as kernel.sh does: vmlinux, release,
-#                                  kdir, lib/modules
+#   kernel-debug.sh VERSION SOURCE DIR FRAGMENT...
+#
+# fills DIR as kernel.sh does: vmlinux, release, kdir, lib/modules. The source is
+# unpacked in SOURCE, if it is not there yet; several DIRs may share it. Of what
+# FRAGMENTs disagree about the last one has its way.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-version=$1 dir=$2
-source=$dir/source kdir=$dir/kdir
+version=$1 source=$2 dir=$3
+shift 3
+fragments=("$@")
+kdir=$dir/kdir
 
 die()
 {
@@ -20,35 +26,42 @@ die()
 
 fetch()
 {
-	local deb
+	local deb debs=$source.debs
 
-	[ ! -e "$source/.unpacked" ] || return 0
-	rm -rf "$source" "$kdir" "$dir/debs"
-	mkdir -p "$dir/debs"
-	(cd "$dir/debs" && "$here/kernel.sh" download "linux-source-$version") ||
-		die "no linux-source-$version in this machine's apt sources, nor in later ones"
-	echo "kernel-debug.sh: unpacking linux-source-$version" >&2
-	mkdir -p "$source"
-	deb=("$dir"/debs/*.deb)
-	dpkg-deb --fsys-tarfile "${deb[0]}" |
-		tar -xO "./usr/src/linux-source-$version.tar.xz" |
-		tar -xJ -C "$source" --strip-components=1
-	rm -rf "$dir/debs"
-	touch "$source/.unpacked"
+	mkdir -p "$(dirname "$source")"
+	exec 8>"$source.lock"
+	flock 8
+	if [ ! -e "$source/.unpacked" ]; then
+		rm -rf "$source" "$debs"
+		mkdir -p "$debs"
+		(cd "$debs" && "$here/kernel.sh" download "linux-source-$version") ||
+			die "no linux-source-$version in this machine's apt sources, nor in later ones"
+		echo "kernel-debug.sh: unpacking linux-source-$version" >&2
+		mkdir -p "$source"
+		deb=("$debs"/*.deb)
+		dpkg-deb --fsys-tarfile "${deb[0]}" |
+			tar -xO "./usr/src/linux-source-$version.tar.xz" |
+			tar -xJ -C "$source" --strip-components=1
+		rm -rf "$debs"
+		touch "$source/.unpacked"
+	fi
+	exec 8>&-
 }
 
-# What of debug.config this kernel does not know, or has not taken over.
+# What of the fragments this kernel does not know, or has not taken over.
 compare_config()
 {
 	local line
 
 	while read -r line; do
-		case $line in
-		CONFIG_*)
-			grep -qxF "$line" "$kdir/.config" ||
-				echo "kernel-debug.sh: $version has not: $line" >&2 ;;
-		esac
-	done <"$here/debug.config"
+		grep -qxF "$line" "$kdir/.config" ||
+			echo "kernel-debug.sh: $version has not: $line" >&2
+	done < <(awk '
+		match($0, /CONFIG_[A-Z0-9_]+/) && /^(CONFIG_.*=|# CONFIG_.* is not set)/ {
+			last[substr($0, RSTART, RLENGTH)] = $0
+		}
+		END { for (name in last) if (last[name] ~ /^CONFIG_/) print last[name] }' \
+		"${fragments[@]}")
 }
 
 configure()
@@ -56,7 +69,7 @@ configure()
 	make -s -C "$source" O="$kdir" tinyconfig >/dev/null
 	(cd "$source" && KCONFIG_CONFIG="$kdir/.config" \
 		scripts/kconfig/merge_config.sh -m -O "$kdir" "$kdir/.config" \
-		"$here/debug.config") >/dev/null
+		"${fragments[@]}") >/dev/null
 	make -s -C "$source" O="$kdir" olddefconfig >/dev/null
 	compare_config
 }
@@ -64,7 +77,8 @@ configure()
 build()
 {
 	echo "kernel-debug.sh: building Linux $version with debugging, which takes a while" >&2
-	make -s -C "$source" O="$kdir" -j"$(nproc)" bzImage modules \
+	# Of KCSAN, see kcsan.config; without it this changes nothing.
+	make -s -C "$source" O="$kdir" -j"$(nproc)" KCSAN_SANITIZE=n bzImage modules \
 		>"$dir/build.log" 2>&1 || {
 		grep -E 'error|Error' "$dir/build.log" | head >&2
 		die "does not build, see $dir/build.log"

@@ -11,10 +11,12 @@
 #
 #   kernel.sh download PACKAGE...
 #                              into the current directory
+#   kernel.sh first-source VERSION...
+#                              prints the first one of which linux-source is to be had
 #
 # VERSION is 6.1 or 6.12, or any other that this machine's apt sources offer, or
-# those of Debian's later release (later.sh); or one of them with -debug, see
-# kernel-debug.sh. What is there already is not looked up again.
+# those of Debian's later release (later.sh); or one of them with -debug or -kcsan,
+# see kernel-debug.sh. What is there already is not looked up again.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -248,27 +250,49 @@ fill()
 }
 
 # It knows its path all over, so it is built where it stays; what is there after
-# an interruption is built on.
+# an interruption is built on. All kinds of a version share one source.
 fill_debug()
 {
-	local final=$1 version=$2
+	local final=$1 version=$2 kind=$3 fragments=("$here/debug.config")
 
+	[ "$kind" = debug ] || fragments+=("$here/$kind.config")
 	mkdir -p "$final"
 	exec 9>"$final.lock"
 	flock 9
 	if [ ! -f "$final/.path" ] || [ "$(cat "$final/.path")" != "$final" ] ||
-	   ! cmp -s "$here/debug.config" "$final/debug.config"; then
+	   ! cat "${fragments[@]}" | cmp -s - "$final/$kind.config"; then
 		rm -f "$final/.path"
-		"$here/kernel-debug.sh" "$version" "$final" || exit 1
-		cp "$here/debug.config" "$final/"
+		"$here/kernel-debug.sh" "$version" "$build/kernels/$version-debug/source" \
+			"$final" "${fragments[@]}" || exit 1
+		cat "${fragments[@]}" >"$final/$kind.config"
 		echo "$final" >"$final/.path"
 	fi
 	exec 9>&-
 }
 
+# The first of some versions of which the source is to be had, or was had. When
+# Debian's later release cannot be reached, that is one of this machine's own.
+first_source()
+{
+	local version config
+
+	config=$("$here/later.sh" 2>/dev/null) || config=''
+	for version; do
+		if [ -f "$build/kernels/$version-debug/.path" ] ||
+		   [ -e "$build/kernels/$version-debug/source/.unpacked" ] ||
+		   apt-cache show "linux-source-$version" >/dev/null 2>&1 ||
+		   { [ -n "$config" ] && APT_CONFIG=$config apt-cache show \
+			"linux-source-$version" >/dev/null 2>&1; }; then
+			echo "$version"
+			return 0
+		fi
+	done
+	die "no source of any of $* to be had"
+}
+
 valid()
 {
-	[[ $1 =~ ^[0-9]+\.[0-9]+(-debug)?$ ]] || die "not a kernel version: $1"
+	[[ $1 =~ ^[0-9]+\.[0-9]+(-debug|-kcsan)?$ ]] || die "not a kernel version: $1"
 }
 
 case ${1-} in
@@ -283,9 +307,13 @@ download)
 	shift
 	download_anywhere "$@"
 	;;
-*-debug)
+first-source)
+	shift
+	first_source "$@"
+	;;
+*-debug|*-kcsan)
 	valid "$1"
-	fill_debug "$build/kernels/$1" "${1%-debug}"
+	fill_debug "$build/kernels/$1" "${1%-*}" "${1##*-}"
 	echo "$build/kernels/$1/kdir"
 	;;
 *)

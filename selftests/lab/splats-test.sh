@@ -75,6 +75,19 @@ clean 'x[123]: segfault at 0 ip 0000000000401126 sp 00007ffd error 6 in x'
 clean 'traps: x[123] general protection fault ip:401126 sp:7ffd error:0 in x'
 clean 'DEBUG_OBJECTS: 0'
 clean 'kmemleak: Kernel memory leak detector initialized (mem pool available: 15851)'
+expect 0 'passes the stack of a cache that was refused' \
+	'__kmem_cache_create_args(vmdedup_cell) failed with error -12' \
+	'CPU: 0 UID: 0 PID: 12 Comm: insmod' 'Call Trace:' ' <TASK>'
+expect 1 'finds another stack after it' \
+	'__kmem_cache_create_args(vmdedup_cell) failed with error -12' \
+	'CPU: 0 UID: 0 PID: 12 Comm: insmod' 'Call Trace:' ' <TASK>' \
+	'CPU: 0 UID: 0 PID: 12 Comm: insmod' 'Call Trace:'
+expect 1 'finds the stack of another cache' \
+	'__kmem_cache_create_args(other) failed with error -12' \
+	'CPU: 0 UID: 0 PID: 12 Comm: insmod' 'Call Trace:'
+expect 1 'finds a complaint before that stack' \
+	'__kmem_cache_create_args(vmdedup_cell) failed with error -12' \
+	'BUG: test' 'Call Trace:'
 
 got=0
 "$here/splats.sh" /nonexistent 2>/dev/null || got=$?

@@ -42,8 +42,19 @@ patterns=(
 # What a healthy kernel may say of itself and the patterns would match.
 harmless='ommand line:|rcu: .*(configured|RCU CPU stall warnings timeout|Adjusting|boot option)|KernelAddressSanitizer initialized|kfence: initialized'
 
+# The stack that the kernel prints when a cache of ours could not be made for want
+# of memory, which it was told to fail: it is from there that the error is returned.
+without_failed_caches()
+{
+	awk '/kmem_cache_create[a-z_]*\(vmdedup_[a-z]+\) failed with error -12/ {
+			failed = 12
+		}
+		failed && /Call Trace:/ { failed = 0; next }
+		{ print; if (failed) failed-- }'
+}
+
 all=$(IFS='|'; echo "${patterns[*]}")
-excerpt=$(tr -d '\r\000' <"$1" | { grep -avE "$harmless" || true; } |
+excerpt=$(tr -d '\r\000' <"$1" | without_failed_caches | { grep -avE "$harmless" || true; } |
 	{ grep -aE -A 24 "$all" || true; } | awk 'NR <= 100 { print "# " $0 }')
 [ -n "$excerpt" ] || exit 0
 echo "$excerpt"
