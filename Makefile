@@ -7,6 +7,7 @@
 #   make demo               de-duplicate live KVM guests in a virtual KVM host
 #   make check              all tests
 #   make check-debug        the engine's tests on a kernel with KASAN and lockdep
+#   make soak               all at once and at random, for 15 minutes (SOAK_SECONDS)
 #   make bench              compare with KSM (BENCH_QUICK=1: a short one)
 #   make help               the rest
 
@@ -88,6 +89,14 @@ check: packages-check
 .PHONY: check-debug
 check-debug: packages-check
 	selftests/check-debug.sh
+
+# Guests and processes, registrations and tunables that change at random; K is
+# the kernel, see selftests/soak.sh for the rest.
+.PHONY: soak
+soak: packages-check lab-module-$(K)
+	selftests/lab/kernel.sh source 6.12 > /dev/null
+	$(MAKE) check-tools
+	KERNEL=$(K) selftests/soak.sh
 
 # Progress on standard error, the table on standard output; build/bench.json.
 .PHONY: bench bench-tools bench-core
