@@ -194,7 +194,7 @@ TEST_F(race_host, freezer)
 
 /*
  * To suspend, all processes are frozen first, and threads of the kernel that let
- * themselves be; here all are thawed after that. It takes five seconds each time.
+ * themselves be; here all are thawed after that, and a second.
  */
 TEST_F(race_host, suspend)
 {
@@ -202,6 +202,7 @@ TEST_F(race_host, suspend)
 
 	if (write_text("/sys/power/pm_test", "freezer"))
 		SKIP(return, "no test of suspend");
+	write_text("/sys/module/suspend/parameters/pm_test_delay", "1");
 	ASSERT_EQ(0, vd_set("threads", 2));
 	ASSERT_EQ(0, race_write(r, 1, MADV_NOHUGEPAGE));
 	for (int i = 0; i < 2; i++) {

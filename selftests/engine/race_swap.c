@@ -42,9 +42,10 @@ static void pager_stop(FIXTURE_DATA(race_swap) *self)
 FIXTURE_TEARDOWN(race_swap)
 {
 	pager_stop(self);
-	/* What is still out comes back, or goes with its memory. */
+	/* All that is still out comes back, while it is merged. */
+	if (self->zram >= 0)
+		zram_end(self->zram, self->dev);
 	RACE_TEARDOWN(&self->race);
-	zram_end(self->zram, self->dev);
 }
 
 static void *page_out(void *arg)

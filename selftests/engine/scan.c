@@ -170,6 +170,29 @@ TEST_F(scan, back_off)
 	EXPECT_EQ(0, pg_wrong(mem, pages, 0x20000));
 }
 
+/* It does so by itself, for as long as it is told to. */
+TEST_F(scan, run_and_stop)
+{
+	const size_t nr = 64;
+	long long ended;
+	char *a, *b;
+
+	ASSERT_EQ(0, pg_map_pair(nr, 0x28000, &a, &b));
+	ASSERT_EQ(0, vd_register(self->fd, a, nr * PG, NULL));
+	ASSERT_EQ(0, vd_register(self->fd, b, nr * PG, NULL));
+	ASSERT_EQ(0, vd_set("run", 1));
+	EXPECT_LE(0, within(4 * EPOCH, sharing, nr));
+	EXPECT_EQ(0, pg_wrong(a, nr, 0x28000));
+
+	ASSERT_EQ(0, vd_set("run", 0));
+	ended = vd_stat("full_scans");
+	pg_fill_range(a, nr, 0x28000);
+	usleep(300000);
+	EXPECT_EQ(ended, vd_stat("full_scans"));
+	EXPECT_EQ(0, vd_stat("pages_sharing"));
+	EXPECT_EQ(0, pg_wrong(b, nr, 0x28000));
+}
+
 /*
  * What becomes equal where nobody looks often. In the worst case the first look
  * is the last one of an epoch, which tells nothing; of the two looks of the

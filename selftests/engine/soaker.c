@@ -218,11 +218,29 @@ static void have_child(size_t at, size_t nr)
 	wrong += !kills && how;
 }
 
+static void register_one(char *p, size_t bytes, uint32_t flags, uint64_t *id)
+{
+	struct vmdedup_register r = {
+		.size = sizeof(r),
+		.flags = flags,
+		.start = (uintptr_t)p,
+		.length = bytes,
+	};
+
+	may("register", vd_register_raw(fd, &r));
+	if (r.region_id)
+		*id = r.region_id;
+}
+
+/* Some to outlive the descriptor. */
 static void register_all(void)
 {
-	may("register", vd_register(fd, mem, PAGES * PG, &id[0]));
-	may("register", vd_register(fd, writers.part[0], HPAGE, NULL));
-	may("register", vd_register(fd, writers.part[1], HPAGE, &id[1]));
+	uint64_t r = rnd(&state);
+
+	register_one(mem, PAGES * PG, r & VMDEDUP_REGISTER_PERSIST, &id[0]);
+	for (int i = 0; i < 2; i++)
+		register_one(writers.part[i], CHUNKS / 2 * HPAGE,
+			     r >> 8 & VMDEDUP_REGISTER_PERSIST, &id[1]);
 }
 
 /* Open, register, merge, forget, close: in any order. */
@@ -232,6 +250,9 @@ static void use_device(void)
 	struct vmdedup_merge m;
 
 	if (fd < 0) {
+		/* Left alone for a while, the module may be unloaded. */
+		if (r >> 16 & 3)
+			return;
 		fd = vd_open();
 		if (fd < 0) {
 			may("open", fd);
@@ -242,16 +263,16 @@ static void use_device(void)
 	}
 	switch (r % 8) {
 	case 0:
+	case 1:
 		/* All that was registered by it goes. */
 		close(fd);
 		fd = -1;
 		break;
-	case 1:
+	case 2:
 		may("unregister", vd_unregister(fd, id[r >> 8 & 1], r >> 9 & 1 ?
 						VMDEDUP_UNREGISTER_UNMERGE : 0,
 						NULL));
 		break;
-	case 2:
 	case 3:
 		register_all();
 		break;

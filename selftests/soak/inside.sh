@@ -389,7 +389,7 @@ swap_off()
 # used once do not count as leaks.
 warm_up()
 {
-	load_all && soakers=1 soaker_start 0 && wait_until 120 did_more 0 20 || return 1
+	load_all && soaker_start 0 && wait_until 120 did_more 0 20 || return 1
 	"$vmdedup" merge >/dev/null
 	kill -TERM "${pids[0]}"
 	wait "${pids[0]}"
