@@ -126,6 +126,7 @@ start()
 
 	echo 1 >"$d/boots"
 	echo "$id" >"$d/id"
+	echo "${GUEST_ARGS-}" >"$d/args"
 	printf '%s\0' "$version" "$mib" "$@" >"$d/start"
 	qemu-system-x86_64 -no-user-config -nodefaults -display none \
 		-machine "$machine" -accel kvm -cpu host,xsave=off \
@@ -204,7 +205,8 @@ migrate()
 
 	from=$(dir_of "$1")
 	mapfile -d '' -t args <"$from/start"
-	GUEST_ID=$(cat "$from/id") start "$to" "${args[@]}" -incoming "unix:$socket"
+	GUEST_ID=$(cat "$from/id") GUEST_ARGS=$(cat "$from/args") \
+		start "$to" "${args[@]}" -incoming "unix:$socket"
 	# It has come up already.
 	echo 0 >"$state/$to/boots"
 	qmp "$1" migrate "{\"uri\": \"unix:$socket\"}" >/dev/null
