@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -28,8 +29,21 @@ FIXTURE_SETUP(race_host)
 	RACE_SETUP(&self->race);
 }
 
+/* What a test that failed half-way has left behind. */
+static void undo(void)
+{
+	write_text(CPU1, "1");
+	write_text(CGROUP "/cgroup.freeze", "0");
+	write_text("/sys/power/pm_test", "none");
+	if (read_number(KSM "run") > 0) {
+		write_text(KSM "run", "2");
+		write_text(KSM "run", "0");
+	}
+}
+
 FIXTURE_TEARDOWN(race_host)
 {
+	undo();
 	RACE_TEARDOWN(&self->race);
 }
 
@@ -120,6 +134,7 @@ static void frozen_main(size_t *rounds)
 	char *p = pg_map(N);
 	int fd = vd_open();
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (!p || fd < 0)
 		_exit(1);
 	pg_fill_range(p, N, SEED);
