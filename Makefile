@@ -9,6 +9,7 @@
 #   make check-debug        the engine's tests on a kernel with KASAN and lockdep
 #   make check-kcsan        some of them on one that looks for data races
 #   make coverage           which lines of the modules they reach
+#   make soak               all at once and at random, for 15 minutes (SOAK_SECONDS)
 #   make bench              compare with KSM (BENCH_QUICK=1: a short one)
 #   make help               the rest
 
@@ -100,6 +101,14 @@ check-kcsan: packages-check
 .PHONY: coverage
 coverage: packages-check
 	selftests/coverage.sh
+
+# Guests and processes, registrations and tunables that change at random; K is
+# the kernel, see selftests/soak.sh for the rest.
+.PHONY: soak
+soak: packages-check lab-module-$(K)
+	selftests/lab/kernel.sh source 6.12 > /dev/null
+	$(MAKE) check-tools
+	KERNEL=$(K) selftests/soak.sh
 
 # Progress on standard error, the table on standard output; build/bench.json.
 .PHONY: bench bench-tools bench-core

@@ -13,6 +13,8 @@ set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export BUILD=${BUILD:-$root/build}
 only=("$@")
+# For so long each of the races goes on: all is ten times as slow here.
+race_secs=10
 
 cd "$root" || exit 1
 kernel=${KERNEL:-$(selftests/lab/kernel.sh first-source 7.2 6.12)}-debug || exit 1
@@ -28,8 +30,13 @@ stage kernel build "Linux $kernel" selftests/lab/kernel.sh "$kernel"
 stage "module-$kernel" build "vmdedup.ko for $kernel, W=1" \
 	selftests/build-module.sh "$kernel" "$BUILD/kmod/$kernel"
 modules=$BUILD/kmod/$kernel/kmod
-stage "engine-$kernel" suite "$kernel" engine 5400 "$root/selftests/engine/run.sh" \
+stage "engine-$kernel" suite "$kernel" engine 5400 \
+	env VMDEDUP_RACE_SECS=$race_secs "$root/selftests/engine/run.sh" \
 	"$BUILD/engine" "$modules/vmdedup.ko"
+stage "numa-$kernel" suite "$kernel" numa 900 -n 2 -- \
+	env VMDEDUP_RACE_SECS=$race_secs "$root/selftests/engine/run.sh" \
+	"$BUILD/engine" "$modules/vmdedup.ko" race_numa
+stage "soak-$kernel" env KERNEL="$kernel" selftests/soak.sh
 stage "discovery-machines-$kernel" suite "$kernel" discovery-machines 1800 \
 	"$root/selftests/kvm/discovery.sh" "$BUILD/engine" "$modules" machines
 summary

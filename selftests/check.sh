@@ -73,12 +73,16 @@ for kernel in $kernels; do
 	module=$modules/vmdedup.ko
 	stage "engine-$kernel" suite "$kernel" engine 1800 \
 		"$root/selftests/engine/run.sh" "$BUILD/engine" "$module"
+	stage "numa-$kernel" suite "$kernel" numa 300 -n 2 -- \
+		"$root/selftests/engine/run.sh" "$BUILD/engine" "$module" race_numa
 	# Kernels differ in what pagemap and kpageflags tell.
 	stage "estimate-$kernel" suite "$kernel" estimate 300 \
 		env CMOCKA_MESSAGE_OUTPUT=TAP \
 		"$BUILD/userspace-check/tests/test_estimate_live"
 	stage "kvm-$kernel" kvm_suite "$kernel" kvm \
 		"$root/selftests/kvm/run.sh" "$module"
+	stage "migrate-$kernel" kvm_suite "$kernel" migrate \
+		"$root/selftests/kvm/migrate.sh" "$module"
 	stage "discovery-machines-$kernel" suite "$kernel" discovery-machines \
 		1200 "$root/selftests/kvm/discovery.sh" "$BUILD/engine" \
 		"$modules" machines

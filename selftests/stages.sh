@@ -61,7 +61,7 @@ build()
 	fi
 }
 
-# In the lab: suite KERNEL NAME SECONDS PROGRAM [ARG]...
+# In the lab: suite KERNEL NAME SECONDS [LAB-OPTION... --] PROGRAM [ARG]...
 suite()
 {
 	local kernel=$1 name=$2 limit=$3
@@ -69,7 +69,7 @@ suite()
 	shift 3
 	rm -rf "$logs/$name-$kernel"
 	selftests/lab/lab.sh -k "$kernel" -t "$limit" \
-		-o "$logs/$name-$kernel" -d "$BUILD/kmod/$kernel/kmod" -- "$@"
+		-o "$logs/$name-$kernel" -d "$BUILD/kmod/$kernel/kmod" "$@"
 }
 
 # The last line counts; false if anything failed.

@@ -6,13 +6,13 @@
  *
  * As in scan.c, limits are numbers of passes, never times.
  */
-#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "kselftest_harness.h"
 #include "util.h"
+#include "writers.h"
 
 /* Of so many passes one looks at all chunks; see scan.c. */
 #define PERIOD 32
@@ -587,78 +587,17 @@ TEST_F(adverse, two_workers_one_frame)
  * No write is lost while tunables change; see lostwrite.c. Half of the memory
  * is in huge pages, if there are any.
  */
-#define WRITERS 3
 #define ARENA_CHUNKS 4
 #define ARENA_PAGES (ARENA_CHUNKS * HPAGE_NR)
-#define BURST 1000
 #define CHANGES 300
 /* Merges without which this would be a test of nothing. */
 #define ENOUGH_MERGED 2000
-/* A word of each of the writers has two values. */
-#define CONTENTS (1 << WRITERS)
-
-struct writer {
-	char *arena[2];		/* half of the pages in each */
-	int who;
-	bool stop;
-	unsigned long writes;
-	unsigned long wrong;
-	uint32_t shadow[ARENA_PAGES];
-	pthread_t thread;
-	bool running;
-};
-
-static char *arena_page(const struct writer *w, size_t page)
-{
-	const size_t half = ARENA_PAGES / 2;
-
-	return w->arena[page / half] + page % half * PG;
-}
-
-/* A word of a page for each writer, the first and the last among them. */
-static size_t word_of(int who)
-{
-	return who * (PG / sizeof(uint32_t) - 1) / (WRITERS - 1);
-}
 
 /* Between two bursts there must be time to merge. */
-static void *writer_main(void *arg)
+static void half_a_second(void *arg)
 {
-	struct writer *w = arg;
-	uint64_t state = w->who;
-
-	while (!__atomic_load_n(&w->stop, __ATOMIC_RELAXED)) {
-		for (int i = 0; i < BURST; i++) {
-			uint64_t r = rnd(&state);
-			size_t page = (r >> 32) % ARENA_PAGES;
-			volatile uint32_t *word =
-				(uint32_t *)arena_page(w, page) +
-				word_of(w->who);
-			uint32_t value = r % 4 ? 0 : w->who + 1;
-
-			w->wrong += *word != w->shadow[page];
-			*word = value;
-			w->shadow[page] = value;
-			w->wrong += *word != value;
-			w->writes++;
-		}
-		usleep(500000);
-	}
-	return NULL;
-}
-
-static size_t arena_wrong(const struct writer *writer)
-{
-	size_t wrong = 0;
-
-	for (size_t page = 0; page < ARENA_PAGES; page++) {
-		uint32_t want[PG / sizeof(uint32_t)] = { 0 };
-
-		for (int i = 0; i < WRITERS; i++)
-			want[word_of(i)] = writer[i].shadow[page];
-		wrong += !!memcmp(want, arena_page(writer, page), PG);
-	}
-	return wrong;
+	(void)arg;
+	usleep(500000);
 }
 
 static int change_something(uint64_t *state)
@@ -689,57 +628,59 @@ static int change_something(uint64_t *state)
 	}
 }
 
-static int arena_register(int fd, const struct writer *w, uint64_t *id)
+static int arena_register(int fd, const struct writers *w, uint64_t *id)
 {
 	for (int i = 0; i < 2; i++) {
 		int err;
 
 		if (id[i])
 			vd_unregister(fd, id[i], 0, NULL);
-		err = vd_register(fd, w->arena[i], ARENA_PAGES / 2 * PG, &id[i]);
+		err = vd_register(fd, w->part[i], ARENA_PAGES / 2 * PG, &id[i]);
 		if (err)
 			return err;
 	}
 	return 0;
 }
 
-static bool arena_merged(long long writer)
+static bool arena_merged(long long writers)
 {
-	const struct writer *w = (const struct writer *)writer;
+	const struct writers *w = (const struct writers *)writers;
 	uint64_t pfn[ARENA_PAGES];
 	size_t half = ARENA_PAGES / 2;
 
-	return !pm_pfns(0, w->arena[0], half, pfn) &&
-	       !pm_pfns(0, w->arena[1], half, pfn + half) &&
-	       distinct(pfn, ARENA_PAGES) <= CONTENTS;
+	return !pm_pfns(0, w->part[0], half, pfn) &&
+	       !pm_pfns(0, w->part[1], half, pfn + half) &&
+	       distinct(pfn, ARENA_PAGES) <= writers_contents(w);
 }
 
 TEST_F(adverse, tunables_under_load)
 {
-	struct writer *writer = calloc(WRITERS, sizeof(*writer));
+	struct writers w = {
+		.part = {
+			chunk_map(ARENA_CHUNKS / 2, MADV_NOHUGEPAGE),
+			chunk_map(ARENA_CHUNKS / 2, MADV_HUGEPAGE),
+		},
+		.parts = 2,
+		.pages = ARENA_PAGES,
+		.stride = 1,
+		.threads = 3,
+		.words = 1,
+		.odds = 4,
+		.burst = 1000,
+		.rest = half_a_second,
+	};
 	long long zero = vd_stat("pages_zero_merged"), merged = 0;
-	char *arena[2];
-	unsigned long wrong = 0, writes = 0;
 	uint64_t state = 0x70000, id[2] = { 0 };
 	int changes, err = 0;
 
-	ASSERT_NE(NULL, writer);
-	arena[0] = chunk_map(ARENA_CHUNKS / 2, MADV_NOHUGEPAGE);
-	arena[1] = chunk_map(ARENA_CHUNKS / 2, MADV_HUGEPAGE);
-	if (!arena[1])
-		arena[1] = chunk_map(ARENA_CHUNKS / 2, MADV_NOHUGEPAGE);
+	if (!w.part[1])
+		w.part[1] = chunk_map(ARENA_CHUNKS / 2, MADV_NOHUGEPAGE);
 	for (int i = 0; i < 2; i++) {
-		ASSERT_NE(NULL, arena[i]);
-		memset(arena[i], 0, ARENA_CHUNKS / 2 * HPAGE);
-	}
-	for (int i = 0; i < WRITERS; i++) {
-		memcpy(writer[i].arena, arena, sizeof(arena));
-		writer[i].who = i;
+		ASSERT_NE(NULL, w.part[i]);
+		memset(w.part[i], 0, ARENA_CHUNKS / 2 * HPAGE);
 	}
 	ASSERT_EQ(0, vd_set("run", 1));
-	for (int i = 0; i < WRITERS; i++)
-		writer[i].running = !pthread_create(&writer[i].thread, NULL,
-						    writer_main, &writer[i]);
+	ASSERT_EQ(0, writers_start(&w));
 	/* Where merging is slow, go on for ten times as long. */
 	for (changes = 0; !err && changes < CHANGES * 10; changes++) {
 		merged = vd_stat("pages_merged") - self->merged;
@@ -747,22 +688,16 @@ TEST_F(adverse, tunables_under_load)
 			break;
 		/* Registered anew, it is not taken to be merged in vain. */
 		if (changes % 20 == 0)
-			err = arena_register(self->fd, writer, id);
+			err = arena_register(self->fd, &w, id);
 		err = err ?: change_something(&state);
 		usleep(rnd(&state) % 100000);
 	}
-	for (int i = 0; i < WRITERS; i++) {
-		__atomic_store_n(&writer[i].stop, true, __ATOMIC_RELAXED);
-		if (writer[i].running)
-			pthread_join(writer[i].thread, NULL);
-		wrong += writer[i].wrong;
-		writes += writer[i].writes;
-	}
-	TH_LOG("%lu writes, %d changes, %lld merged, %lld zero", writes,
+	writers_stop(&w);
+	TH_LOG("%lu writes, %d changes, %lld merged, %lld zero", w.written,
 	       changes, merged, vd_stat("pages_zero_merged") - zero);
 	EXPECT_EQ(0, err);
-	EXPECT_EQ(0, wrong);
-	EXPECT_EQ(0, arena_wrong(writer));
+	EXPECT_EQ(0, w.wrong);
+	EXPECT_EQ(0, writers_pages_wrong(&w));
 	EXPECT_LT(ENOUGH_MERGED, merged);
 
 	/* All as at first: all is merged. */
@@ -773,10 +708,10 @@ TEST_F(adverse, tunables_under_load)
 	ASSERT_EQ(0, vd_set("target_pass_secs", 60));
 	ASSERT_EQ(0, vd_set("scan_rate", FLAT_OUT));
 	ASSERT_EQ(0, vd_set("run", 1));
-	ASSERT_EQ(0, arena_register(self->fd, writer, id));
-	EXPECT_TRUE(in_the_end(arena_merged, (long long)writer));
-	EXPECT_EQ(0, arena_wrong(writer));
-	free(writer);
+	ASSERT_EQ(0, arena_register(self->fd, &w, id));
+	EXPECT_TRUE(in_the_end(arena_merged, (long long)&w));
+	EXPECT_EQ(0, writers_pages_wrong(&w));
+	writers_free(&w);
 }
 
 /* Regions that come and go, of two processes that meddle with each other's. */

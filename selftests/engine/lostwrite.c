@@ -3,20 +3,12 @@
  * No write is ever lost.
  *
  * Threads write random values to random words of registered memory and
- * remember each in a shadow, while everything is merged all the time. Each
- * word has one writer, which knows what it must hold and looks before it
- * writes. A page has few words in use and a word few values, so that pages
- * keep becoming equal, and zero, and different again.
+ * remember each in a shadow (see writers.h), while everything is merged all the
+ * time.
  */
-#include <pthread.h>
-
 #include "kselftest_harness.h"
 #include "util.h"
-
-#define MAX_THREADS 3
-/* Words of a page that each thread writes, far apart from each other. */
-#define SLOTS 2
-#define WORDS (PG / sizeof(uint32_t))
+#include "writers.h"
 
 /* What a process of writers tells; shared with the test. */
 struct report {
@@ -32,126 +24,28 @@ struct report {
 /* Where merging is slow, go on for so many times as long to get there. */
 #define PATIENCE	10
 
-struct arena {
-	char *p;
-	size_t pages;
-	struct report *report;
-};
-
-struct writer {
-	const struct arena *arena;
-	int who;
-	long writes;
-	long burst;		/* writes between two rests */
-	uint64_t state;
-	unsigned long wrong;
-	unsigned char *shadow;	/* by page and slot */
-	pthread_t thread;
-};
-
-/*
- * Where in @page the words are: spread over all of it, first and last word
- * included, and not in the same place in neighbours.
- */
-static size_t slot(size_t page, int who, int n)
-{
-	size_t which = who + n * MAX_THREADS;
-
-	if (which == MAX_THREADS * SLOTS - 1)
-		return WORDS - 1;
-	return which * WORDS / (MAX_THREADS * SLOTS) + page % 4 * 8;
-}
-
-static uint32_t letter(unsigned char index)
-{
-	return index ? 0x01010101u * index : 0;
-}
 
 /*
  * Writers are so much quicker than merging that hardly a page would rest for
  * long enough: each of them waits for a pass now and then, by itself.
  */
-static void wait_for_pass(const struct report *report)
+static void wait_for_pass(void *arg)
 {
+	const struct report *report = arg;
 	unsigned long now = __atomic_load_n(&report->passes, __ATOMIC_RELAXED);
 
 	while (__atomic_load_n(&report->passes, __ATOMIC_RELAXED) < now + 2)
 		usleep(200);
 }
 
-static void *writer_main(void *arg)
+static void write_and_check(struct writers *w, struct report *report)
 {
-	struct writer *w = arg;
-	const struct arena *arena = w->arena;
-
-	for (long i = 0; i < w->writes; i++) {
-		if (i % w->burst == w->burst - 1)
-			wait_for_pass(arena->report);
-		uint64_t r = rnd(&w->state);
-		size_t page = (r >> 32) % arena->pages;
-		int n = r % SLOTS;
-		/* Seven times as often zero as not. */
-		unsigned char value = (r >> 8 & 7) == 0;
-		unsigned char *was = &w->shadow[page * SLOTS + n];
-		volatile uint32_t *word = (volatile uint32_t *)
-			(arena->p + page * PG) + slot(page, w->who, n);
-
-		if (*word != letter(*was))
-			w->wrong++;
-		*word = letter(value);
-		*was = value;
-		if (*word != letter(value))
-			w->wrong++;
-	}
-	return NULL;
-}
-
-/* Every word that has a writer holds what it wrote, every other one zero. */
-static unsigned long arena_wrong(const struct arena *arena,
-				 const struct writer *writer, int writers)
-{
-	unsigned long wrong = 0;
-
-	for (size_t page = 0; page < arena->pages; page++) {
-		uint32_t want[WORDS] = { 0 };
-
-		for (int who = 0; who < writers; who++)
-			for (int n = 0; n < SLOTS; n++)
-				want[slot(page, who, n)] = letter(
-					writer[who].shadow[page * SLOTS + n]);
-		wrong += !!memcmp(want, arena->p + page * PG, PG);
-	}
-	return wrong;
-}
-
-static void write_and_check(const struct arena *arena, int threads,
-			    long writes, long burst, uint64_t seed)
-{
-	struct writer writer[MAX_THREADS] = { 0 };
-	struct report *report = arena->report;
-
-	for (int i = 0; i < threads; i++) {
-		writer[i] = (struct writer) {
-			.arena = arena,
-			.who = i,
-			.writes = writes / threads,
-			.burst = burst,
-			.state = seed + i * 1000,
-			.shadow = calloc(arena->pages, SLOTS),
-		};
-		if (!writer[i].shadow ||
-		    pthread_create(&writer[i].thread, NULL, writer_main,
-				   &writer[i]))
-			_exit(2);
-	}
-	for (int i = 0; i < threads; i++) {
-		pthread_join(writer[i].thread, NULL);
-		report->wrong += writer[i].wrong;
-		report->writes += writer[i].writes;
-	}
-	report->wrong += arena_wrong(arena, writer, threads);
-	for (int i = 0; i < threads; i++)
-		free(writer[i].shadow);
+	if (writers_start(w))
+		_exit(2);
+	writers_wait(w);
+	report->writes += w->written;
+	report->wrong += w->wrong + writers_pages_wrong(w);
+	writers_free(w);
 }
 
 FIXTURE(lostwrite) {
@@ -198,10 +92,10 @@ FIXTURE_TEARDOWN(lostwrite)
 }
 
 /* New memory, of zeroes, for the arena: at the same place as the last. */
-static int arena_renew(struct arena *arena, bool huge)
+static int arena_renew(struct writers *w, bool huge)
 {
-	size_t bytes = arena->pages * PG;
-	char *p = arena->p;
+	size_t bytes = w->pages * PG;
+	char *p = w->part[0];
 
 	if (!p) {
 		p = mmap(NULL, bytes + 2 * HPAGE, PROT_NONE, MAP_PRIVATE |
@@ -209,7 +103,7 @@ static int arena_renew(struct arena *arena, bool huge)
 		if (p == MAP_FAILED)
 			return -1;
 		p = (char *)(((uintptr_t)p + HPAGE - 1) & ~(HPAGE - 1));
-		arena->p = p;
+		w->part[0] = p;
 	}
 	if (mmap(p, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE |
 		 MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != p)
@@ -223,7 +117,19 @@ static int arena_renew(struct arena *arena, bool huge)
 static pid_t process_start(struct report *report,
 			   const FIXTURE_VARIANT(lostwrite) *v, uint64_t seed)
 {
-	struct arena arena = { .pages = v->pages, .report = report };
+	struct writers w = {
+		.parts = 1,
+		.pages = v->pages,
+		.stride = 1,
+		.threads = v->threads,
+		.words = 2,
+		/* Seven times as often zero as not. */
+		.odds = 8,
+		.limit = v->writes / v->rounds / v->threads,
+		.burst = v->burst,
+		.rest = wait_for_pass,
+		.arg = report,
+	};
 	pid_t pid = fork();
 	int fd;
 
@@ -233,11 +139,11 @@ static pid_t process_start(struct report *report,
 	for (int i = 0; i < v->rounds ||
 	     (i < PATIENCE * v->rounds &&
 	      !__atomic_load_n(&report->enough, __ATOMIC_RELAXED)); i++) {
-		if (arena_renew(&arena, v->huge) || fd < 0 ||
-		    vd_register(fd, arena.p, arena.pages * PG, NULL))
+		if (arena_renew(&w, v->huge) || fd < 0 ||
+		    vd_register(fd, w.part[0], w.pages * PG, NULL))
 			_exit(2);
-		write_and_check(&arena, v->threads, v->writes / v->rounds,
-				v->burst, seed + i);
+		w.seed = seed + i;
+		write_and_check(&w, report);
 	}
 	_exit(0);
 }

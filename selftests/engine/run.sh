@@ -15,9 +15,10 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=module.sh
 . "$here/module.sh"
 sysfs=/sys/class/misc/vmdedup
-all=(merge account vmaops huge swap pinned lifecycle churn badinput refuse
-	netlink badnetlink ledger policy scan adverse lostwrite faults faultscan
-	command.sh unload.sh loadfaults.sh)
+all=(merge account vmaops huge swap pinned lifecycle badinput refuse
+	netlink badnetlink ledger policy scan adverse lostwrite
+	race_mm race_uffd race_huge race_swap race_pins race_host race_reload
+	faults faultscan command.sh unload.sh loadfaults.sh)
 # Only where the kernel can tell.
 [ ! -e /sys/kernel/debug/kmemleak ] || all+=(kmemleak.sh)
 
@@ -26,6 +27,7 @@ if [ $# -lt 2 ]; then
 	exit 2
 fi
 dir=$1 module=$2
+export VMDEDUP_MODULE=$module
 shift 2
 [ $# -gt 0 ] || set -- "${all[@]}"
 

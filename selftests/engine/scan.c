@@ -11,10 +11,10 @@
  * Limits are numbers of passes, never times.
  */
 #include <dirent.h>
-#include <pthread.h>
 
 #include "kselftest_harness.h"
 #include "util.h"
+#include "writers.h"
 
 /* Of so many passes one looks at all chunks. */
 #define PERIOD 32
@@ -168,6 +168,29 @@ TEST_F(scan, back_off)
 	EXPECT_LE(least * (long long)pages, scanned);
 	EXPECT_GE(most * (long long)pages, scanned);
 	EXPECT_EQ(0, pg_wrong(mem, pages, 0x20000));
+}
+
+/* It does so by itself, for as long as it is told to. */
+TEST_F(scan, run_and_stop)
+{
+	const size_t nr = 64;
+	long long ended;
+	char *a, *b;
+
+	ASSERT_EQ(0, pg_map_pair(nr, 0x28000, &a, &b));
+	ASSERT_EQ(0, vd_register(self->fd, a, nr * PG, NULL));
+	ASSERT_EQ(0, vd_register(self->fd, b, nr * PG, NULL));
+	ASSERT_EQ(0, vd_set("run", 1));
+	EXPECT_LE(0, within(4 * EPOCH, sharing, nr));
+	EXPECT_EQ(0, pg_wrong(a, nr, 0x28000));
+
+	ASSERT_EQ(0, vd_set("run", 0));
+	ended = vd_stat("full_scans");
+	pg_fill_range(a, nr, 0x28000);
+	usleep(300000);
+	EXPECT_EQ(ended, vd_stat("full_scans"));
+	EXPECT_EQ(0, vd_stat("pages_sharing"));
+	EXPECT_EQ(0, pg_wrong(b, nr, 0x28000));
 }
 
 /*
@@ -450,82 +473,37 @@ TEST_F(scan, threads)
  * No write is lost when several threads merge; see lostwrite.c. Pages of the
  * arena are far apart, so that all threads have something to merge in.
  */
-#define WRITERS 3
 #define ARENA_PAGES 2048
 #define ARENA_STRIDE 20
 #define ARENA_CHUNKS (ARENA_PAGES * ARENA_STRIDE / HPAGE_NR)
-#define BURST 1000
 /* Merges without which this would be a test of nothing. */
 #define ENOUGH_MERGED 3000
 
-struct writer {
-	char *arena;
-	int who;
-	bool stop;
-	unsigned long writes;
-	unsigned long wrong;
-	uint32_t shadow[ARENA_PAGES];
-	pthread_t thread;
-	bool running;
-};
-
-/* A word of a page for each writer, the first and the last among them. */
-static volatile uint32_t *word_of(const struct writer *w, size_t page)
-{
-	return (uint32_t *)(w->arena + page * ARENA_STRIDE * PG) +
-	       w->who * (PG / sizeof(uint32_t) - 1) / (WRITERS - 1);
-}
-
 /* Between two bursts there must be time to merge. */
-static void *writer_main(void *arg)
+static void two_passes(void *arg)
 {
-	struct writer *w = arg;
-	uint64_t state = w->who;
-
-	while (!__atomic_load_n(&w->stop, __ATOMIC_RELAXED)) {
-		for (int i = 0; i < BURST; i++) {
-			uint64_t r = rnd(&state);
-			size_t page = (r >> 32) % ARENA_PAGES;
-			volatile uint32_t *word = word_of(w, page);
-			uint32_t value = r % 4 ? 0 : w->who + 1;
-
-			w->wrong += *word != w->shadow[page];
-			*word = value;
-			w->shadow[page] = value;
-			w->wrong += *word != value;
-			w->writes++;
-		}
-		passes(2);
-	}
-	return NULL;
-}
-
-static size_t arena_wrong(const struct writer *writer)
-{
-	size_t wrong = 0;
-
-	for (size_t page = 0; page < ARENA_PAGES; page++) {
-		uint32_t want[PG / sizeof(uint32_t)] = { 0 };
-		const char *p = writer->arena + page * ARENA_STRIDE * PG;
-
-		for (int i = 0; i < WRITERS; i++)
-			want[(uint32_t *)word_of(&writer[i], page) -
-			     (uint32_t *)p] = writer[i].shadow[page];
-		wrong += !!memcmp(want, p, PG);
-	}
-	return wrong;
+	(void)arg;
+	passes(2);
 }
 
 TEST_F(scan, threads_and_writers)
 {
-	struct writer *writer = calloc(WRITERS, sizeof(*writer));
-	char *arena = chunk_map(ARENA_CHUNKS, MADV_NOHUGEPAGE);
+	struct writers w = {
+		.part[0] = chunk_map(ARENA_CHUNKS, MADV_NOHUGEPAGE),
+		.parts = 1,
+		.pages = ARENA_PAGES,
+		.stride = ARENA_STRIDE,
+		.threads = 3,
+		.words = 1,
+		.odds = 4,
+		.burst = 1000,
+		.rest = two_passes,
+	};
+	char *arena = w.part[0];
 	long long merged, zero;
-	unsigned long wrong = 0, writes = 0;
 	bool well = true;
 	uint64_t id;
 
-	ASSERT_NE(NULL, writer);
 	ASSERT_NE(NULL, arena);
 	for (size_t page = 0; page < ARENA_PAGES; page++)
 		memset(arena + page * ARENA_STRIDE * PG, 0, PG);
@@ -533,12 +511,7 @@ TEST_F(scan, threads_and_writers)
 	zero = vd_stat("pages_zero_merged");
 	ASSERT_EQ(0, vd_register(self->fd, arena, ARENA_CHUNKS * HPAGE, &id));
 	ASSERT_EQ(0, vd_set("run", 1));
-	for (int i = 0; i < WRITERS; i++) {
-		writer[i].arena = arena;
-		writer[i].who = i;
-		writer[i].running = !pthread_create(&writer[i].thread, NULL,
-						    writer_main, &writer[i]);
-	}
+	ASSERT_EQ(0, writers_start(&w));
 	for (int i = 0; well && i < 24; i++) {
 		int threads = i % 2 ? 1 : 4;
 
@@ -549,22 +522,16 @@ TEST_F(scan, threads_and_writers)
 		       !vd_set("threads", threads) &&
 		       within(2, threads_are, threads) >= 0 && passes(4);
 	}
-	for (int i = 0; i < WRITERS; i++) {
-		__atomic_store_n(&writer[i].stop, true, __ATOMIC_RELAXED);
-		if (writer[i].running)
-			pthread_join(writer[i].thread, NULL);
-		wrong += writer[i].wrong;
-		writes += writer[i].writes;
-	}
+	writers_stop(&w);
 	EXPECT_TRUE(well);
-	EXPECT_EQ(0, wrong);
-	EXPECT_EQ(0, arena_wrong(writer));
+	EXPECT_EQ(0, w.wrong);
+	EXPECT_EQ(0, writers_pages_wrong(&w));
+	writers_free(&w);
 	merged = vd_stat("pages_merged") - merged;
 	zero = vd_stat("pages_zero_merged") - zero;
-	TH_LOG("%lu writes, %lld merged, %lld zero", writes, merged, zero);
+	TH_LOG("%lu writes, %lld merged, %lld zero", w.written, merged, zero);
 	EXPECT_LT(ENOUGH_MERGED, merged);
 	EXPECT_LT(ENOUGH_MERGED, zero);
-	free(writer);
 }
 
 static uint64_t do_expendable(uint64_t a, uint64_t b, uint64_t c)

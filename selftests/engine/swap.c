@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Swapping: what is out is left out, what comes back merges, and shared frames
- * stay where they are. Swaps to a zram device that the test makes.
+ * stay where they are. For all of it at once see race_swap.c.
  */
-#include <fcntl.h>
-#include <pthread.h>
 #include <sys/stat.h>
-#include <sys/swap.h>
 
 #include "kselftest_harness.h"
 #include "util.h"
+#include "zram.h"
 
 #define N 256
 #define SEED 0x900
-#define SWAP_BYTES (64UL << 20)
 
 FIXTURE(swap) {
 	int fd;
@@ -22,60 +19,6 @@ FIXTURE(swap) {
 	char *a;
 	char *b;
 };
-
-/* The header that mkswap writes: version, last page, and the magic. */
-static int make_swap(const char *dev)
-{
-	uint32_t info[3] = { 1, SWAP_BYTES / PG - 1, 0 };
-	char page[PG] = { 0 };
-	int fd = open(dev, O_RDWR | O_CLOEXEC);
-	int ret = 0;
-
-	if (fd < 0)
-		return -errno;
-	memcpy(page + 1024, info, sizeof(info));
-	memcpy(page + PG - 10, "SWAPSPACE2", 10);
-	if (pwrite(fd, page, PG, 0) != (ssize_t)PG)
-		ret = -EIO;
-	if (fsync(fd))
-		ret = -EIO;
-	close(fd);
-	return ret;
-}
-
-static int zram_begin(char *dev, size_t size)
-{
-	char path[64], text[32];
-	long long n;
-
-	if (access("/sys/class/zram-control", F_OK) &&
-	    system("modprobe zram num_devices=1 2>/dev/null"))
-		return -1;
-	n = read_number("/sys/class/zram-control/hot_add");
-	if (n < 0)
-		return -1;
-	snprintf(path, sizeof(path), "/sys/block/zram%lld/disksize", n);
-	snprintf(text, sizeof(text), "%lu", SWAP_BYTES);
-	snprintf(dev, size, "/dev/zram%lld", n);
-	/* The node may take a moment to appear. */
-	for (int i = 0; i < 500 && access(dev, F_OK); i++)
-		usleep(10000);
-	if (write_text(path, text) || make_swap(dev) ||
-	    swapon(dev, SWAP_FLAG_PREFER | 0x7fff))
-		return -1;
-	return n;
-}
-
-static void zram_end(int n, const char *dev)
-{
-	char text[32];
-
-	swapoff(dev);
-	snprintf(text, sizeof(text), "/sys/block/zram%d/reset", n);
-	write_text(text, "1");
-	snprintf(text, sizeof(text), "%d", n);
-	write_text("/sys/class/zram-control/hot_remove", text);
-}
 
 FIXTURE_SETUP(swap)
 {
@@ -224,48 +167,6 @@ TEST_F(swap, pressure)
 	EXPECT_TRUE(same_frames(self->a, self->b));
 	EXPECT_EQ(0, peer_stop(&p));
 	rmdir(CGROUP);
-}
-
-struct race {
-	char *p;
-	bool stop;
-};
-
-static void *page_out(void *arg)
-{
-	struct race *r = arg;
-
-	while (!__atomic_load_n(&r->stop, __ATOMIC_RELAXED))
-		madvise(r->p, N * PG, MADV_PAGEOUT);
-	return NULL;
-}
-
-/* Pages go out, come back, are written and merged, all at the same time. */
-TEST_F(swap, race_with_merging)
-{
-	struct race r = { .p = self->a };
-	unsigned long merged = 0, wrong = 0;
-	struct vmdedup_merge m;
-	uint64_t state = 1;
-	pthread_t thread;
-
-	ASSERT_EQ(0, pthread_create(&thread, NULL, page_out, &r));
-	for (int i = 0; i < 30; i++) {
-		for (int k = 0; k < N / 4; k++) {
-			size_t at = rnd(&state) % N;
-
-			wrong += !pg_is(self->a + at * PG, SEED + at);
-			pg_fill(self->a + at * PG, SEED + at);
-		}
-		if (vd_merge(self->fd, 0, &m))
-			break;
-		merged += m.merged;
-	}
-	__atomic_store_n(&r.stop, true, __ATOMIC_RELAXED);
-	pthread_join(thread, NULL);
-	EXPECT_EQ(0, wrong);
-	EXPECT_LT(N, merged);
-	EXPECT_EQ(0, pg_wrong(self->a, N, SEED));
 }
 
 TEST_HARNESS_MAIN

@@ -17,6 +17,7 @@ usage()
 	  -k VERSION   kernel to boot: 6.1, 6.12
 	  -m MIB       memory of the lab (4096)
 	  -c CPUS      processors of the lab (2)
+	  -n NODES     NUMA nodes, which share memory and processors evenly (1)
 	  -t SECONDS   time limit, boot included (600)
 	  -o OUTDIR    directory that the program may write to (\$LAB_OUT) and that
 	               keeps klog (kernel log) and stdout
@@ -39,13 +40,14 @@ note()
 }
 
 paths=("$root" "$PWD")
-version='' mib=4096 cpus=2 limit=600 out='' modules='' append='' quiet=0
+version='' mib=4096 cpus=2 nodes=1 limit=600 out='' modules='' append='' quiet=0
 accel=(-accel 'tcg,thread=multi')
-while getopts k:m:c:t:o:d:a:iqh opt; do
+while getopts k:m:c:n:t:o:d:a:iqh opt; do
 	case $opt in
 	k)	version=$OPTARG ;;
 	m)	mib=$OPTARG ;;
 	c)	cpus=$OPTARG ;;
+	n)	nodes=$OPTARG ;;
 	t)	limit=$OPTARG ;;
 	o)	out=$OPTARG ;;
 	d)	dir=$(cd "$OPTARG" && pwd) || exit 125
@@ -148,6 +150,15 @@ qemu=(
 	-d cpu_reset -D "$out/.lab/resets"
 	-name "lab-$version"
 )
+
+if [ "$nodes" -gt 1 ]; then
+	for ((n = 0; n < nodes; n++)); do
+		first=$((n * cpus / nodes)) last=$(((n + 1) * cpus / nodes - 1))
+		[ "$first" -le "$last" ] && own=,cpus=$first-$last || own=
+		qemu+=(-object "memory-backend-ram,id=node$n,size=$((mib / nodes))M"
+			-numa "node,nodeid=$n,memdev=node$n$own")
+	done
+fi
 
 # At the end of its standard input QEMU would take the reader of the program's
 # output for gone: give it one that never ends.

@@ -14,6 +14,10 @@
 #                         verify, rewrite, corrupt, status ...: see guestload.c
 #   guest.sh qmp NAME VERB [ARGUMENTS-JSON]  or  qmp NAME JSON
 #                         stop, cont, system_reset, balloon '{"value": BYTES}' ...
+#   guest.sh migrate NAME TO
+#                         live, to another QEMU, from then on the guest TO; does
+#                         not wait for it: see 'qmp NAME query-migrate'. NAME is
+#                         to be killed then
 #   guest.sh reboot NAME  from within; wait-ready then waits for the new boot
 #   guest.sh reset NAME   from without, likewise
 #   guest.sh pid NAME     QEMU's process id
@@ -101,7 +105,7 @@ keeper_stop()
 start()
 {
 	local name=$1 version=$2 mib=${3:-128} image d machine=pc,hpet=off,vmport=off
-	local mem=()
+	local mem=() id=${GUEST_ID:-$1}
 
 	shift $(($# < 3 ? $# : 3))
 	image=$build/guests/$version
@@ -121,11 +125,14 @@ start()
 	[ ${#mem[@]} -eq 0 ] || machine+=,memory-backend=ram
 
 	echo 1 >"$d/boots"
+	echo "$id" >"$d/id"
+	echo "${GUEST_ARGS-}" >"$d/args"
+	printf '%s\0' "$version" "$mib" "$@" >"$d/start"
 	qemu-system-x86_64 -no-user-config -nodefaults -display none \
 		-machine "$machine" -accel kvm -cpu host,xsave=off \
 		-m "$mib" -smp "${GUEST_CPUS:-1}" "${mem[@]}" \
 		-kernel "$image/vmlinux" -initrd "$image/initrd" \
-		-append "console=ttyS0,115200 quiet panic=-1 mitigations=off audit=0 no_timer_check watchdog_thresh=60 iommu=noaperture guestload.id=$name ${GUEST_ARGS-}" \
+		-append "console=ttyS0,115200 quiet panic=-1 mitigations=off audit=0 no_timer_check watchdog_thresh=60 iommu=noaperture guestload.id=$id ${GUEST_ARGS-}" \
 		-serial "file:$d/console" \
 		-chardev "socket,id=control,path=$d/control,server=on,wait=off" \
 		-serial chardev:control \
@@ -137,7 +144,7 @@ start()
 # How often the payload has come up.
 boots()
 {
-	grep -ac "^guest $1 ready" "$state/$1/console" || true
+	grep -ac "^guest $(cat "$state/$1/id") ready" "$state/$1/console" || true
 }
 
 # Now and then a guest hangs before its first message: emulated nested
@@ -188,6 +195,21 @@ qmp()
 	*)	json="{\"execute\":\"$2\"${3:+,\"arguments\":$3}}" ;;
 	esac
 	"$talk" -q "$d/qmp" 30 "$json"
+}
+
+# The other QEMU is told the same, so that its memory is laid out alike; the
+# guest keeps the name that it has known since it booted.
+migrate()
+{
+	local from to=$2 socket=$state/$2/migration args
+
+	from=$(dir_of "$1")
+	mapfile -d '' -t args <"$from/start"
+	GUEST_ID=$(cat "$from/id") GUEST_ARGS=$(cat "$from/args") \
+		start "$to" "${args[@]}" -incoming "unix:$socket"
+	# It has come up already.
+	echo 0 >"$state/$to/boots"
+	qmp "$1" migrate "{\"uri\": \"unix:$socket\"}" >/dev/null
 }
 
 again()
@@ -283,6 +305,7 @@ cmd)		cmd "$@" ;;
 qmp)		qmp "$@" ;;
 reboot)		again "$1"; cmd "$1" reboot >/dev/null ;;
 reset)		again "$1"; qmp "$1" system_reset >/dev/null ;;
+migrate)	[ $# = 2 ] || die "migrate NAME TO"; migrate "$@" ;;
 pid)		cat "$(dir_of "$1")/pid" ;;
 list)		list ;;
 console)	cat "$(dir_of "$1")/console" ;;

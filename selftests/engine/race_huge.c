@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Merging against huge pages: that are put together, by khugepaged and on
+ * request, and split, while they are written to and merged.
+ */
+#include <limits.h>
+#include <sys/mman.h>
+#include <sys/utsname.h>
+
+#include "kselftest_harness.h"
+#include "race.h"
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
+#define THP "/sys/kernel/mm/transparent_hugepage/"
+#define CHUNKS 4
+
+/* What khugepaged is told, to be as quick as it can, and what it was. */
+static struct {
+	const char *name;
+	long long value;
+	long long was;
+} khugepaged[] = {
+	{ THP "khugepaged/scan_sleep_millisecs", 10, -1 },
+	{ THP "khugepaged/alloc_sleep_millisecs", 10, -1 },
+	{ THP "khugepaged/pages_to_scan", 4 * CHUNKS * HPAGE_NR, -1 },
+	{ THP "khugepaged/max_ptes_none", HPAGE_NR - 1, -1 },
+	{ THP "khugepaged/max_ptes_shared", HPAGE_NR, -1 },
+};
+
+#define NR_KHUGEPAGED (sizeof(khugepaged) / sizeof(*khugepaged))
+
+static int write_number(const char *path, long long value)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%lld\n", value);
+	return write_text(path, text);
+}
+
+static int khugepaged_fast(void)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < NR_KHUGEPAGED; i++) {
+		khugepaged[i].was = read_number(khugepaged[i].name);
+		err = err ?: write_number(khugepaged[i].name,
+					  khugepaged[i].value);
+	}
+	return err;
+}
+
+static void khugepaged_restore(void)
+{
+	for (size_t i = 0; i < NR_KHUGEPAGED; i++)
+		if (khugepaged[i].was >= 0)
+			write_number(khugepaged[i].name, khugepaged[i].was);
+}
+
+/*
+ * khugepaged looks at pages, lets go of the lock, takes it again and asserts
+ * that they are anonymous, which a page merged meanwhile is not; without the
+ * assertion it leaves them alone. See README.md.
+ */
+static bool asserts(void)
+{
+	struct utsname name;
+
+	return !uname(&name) && strstr(name.release, "debug");
+}
+
+FIXTURE(race_huge) {
+	struct race race;
+	long long collapsed;
+	long long split;
+};
+
+FIXTURE_SETUP(race_huge)
+{
+	RACE_SETUP(&self->race);
+	ASSERT_EQ(0, vd_set("huge_split_pages", 1));
+	self->collapsed = vmstat("thp_collapse_alloc");
+	self->split = vd_stat("huge_split");
+}
+
+FIXTURE_TEARDOWN(race_huge)
+{
+	khugepaged_restore();
+	TH_LOG("%lld put together, %lld split by merging",
+	       vmstat("thp_collapse_alloc") - self->collapsed,
+	       vd_stat("huge_split") - self->split);
+	RACE_TEARDOWN(&self->race);
+}
+
+static long long huge_kb(const struct race *r)
+{
+	return smaps_kb(r->writers.part[0], r->arena_bytes, "AnonHugePages");
+}
+
+/* Memory that is written to, at first in huge pages. */
+#define WRITE_HUGE(r) do {						\
+	if (access(THP "enabled", F_OK))				\
+		SKIP(return, "no transparent huge pages");		\
+	ASSERT_EQ(0, race_write(r, CHUNKS, MADV_HUGEPAGE));		\
+} while (0)
+
+TEST_F(race_huge, khugepaged)
+{
+	struct race *r = &self->race;
+
+	if (asserts())
+		SKIP(return, "khugepaged asserts on this kernel, see README.md");
+	WRITE_HUGE(r);
+	ASSERT_EQ(0, khugepaged_fast());
+	while (race_goes_on(r)) {
+		race_refill(r);
+		usleep(50000);
+		EXPECT_EQ(0, pg_wrong(r->a, RACE_PAGES, RACE_SEED));
+	}
+	/* A huge page is put together every now and then, not in each round. */
+	for (int i = 0; i < 600; i++) {
+		if (vmstat("thp_collapse_alloc") > self->collapsed)
+			break;
+		usleep(50000);
+	}
+	EXPECT_LT(self->collapsed, vmstat("thp_collapse_alloc"));
+	EXPECT_LT(self->split, vd_stat("huge_split"));
+}
+
+TEST_F(race_huge, collapse)
+{
+	struct race *r = &self->race;
+	unsigned long done = 0;
+
+	if (asserts())
+		SKIP(return, "a collapse asserts on this kernel, see README.md");
+	WRITE_HUGE(r);
+	if (madvise(r->writers.part[0], HPAGE, MADV_COLLAPSE) && errno == EINVAL)
+		SKIP(return, "no MADV_COLLAPSE");
+	while (race_goes_on(r)) {
+		race_refill(r);
+		for (size_t i = 0; i < CHUNKS; i++)
+			done += !madvise(r->writers.part[0] + i * HPAGE, HPAGE,
+					 MADV_COLLAPSE);
+		EXPECT_EQ(0, pg_wrong(r->a, RACE_PAGES, RACE_SEED));
+	}
+	TH_LOG("%lu times, %lld kB huge at last", done, huge_kb(r));
+	EXPECT_LT(0, done);
+}
+
+/* Fresh huge pages of equal content that lose a part, are split, and go. */
+TEST_F(race_huge, split)
+{
+	struct race *r = &self->race;
+	char *p;
+	size_t wrong = 0;
+
+	WRITE_HUGE(r);
+	p = chunk_map(1, MADV_HUGEPAGE);
+	ASSERT_NE(NULL, p);
+	ASSERT_EQ(0, vd_register(r->fd, p, HPAGE, NULL));
+	while (race_goes_on(r)) {
+		size_t at = rnd(&r->state) % HPAGE_NR;
+		size_t nr = 1 + rnd(&r->state) % (HPAGE_NR - at);
+		char text[64];
+
+		race_refill(r);
+		for (size_t i = 0; i < HPAGE_NR; i++)
+			pg_fill(p + i * PG, RACE_SEED + i % RACE_PAGES);
+		switch (r->rounds % 3) {
+		case 0:
+			ASSERT_EQ(0, madvise(p + at * PG, nr * PG,
+					     MADV_DONTNEED));
+			break;
+		case 1:
+			/* Of the mapping, not of the page. */
+			ASSERT_EQ(0, mprotect(p + at * PG, nr * PG, PROT_READ));
+			ASSERT_EQ(0, mprotect(p, HPAGE, PROT_READ | PROT_WRITE));
+			nr = 0;
+			break;
+		default:
+			/* Of the pages that are still huge, on request. */
+			snprintf(text, sizeof(text), "%d,0x%lx,0x%lx", getpid(),
+				 (unsigned long)p, (unsigned long)p + HPAGE);
+			write_text("/sys/kernel/debug/split_huge_pages", text);
+			nr = 0;
+			break;
+		}
+		for (size_t i = 0; i < HPAGE_NR; i++)
+			wrong += !pg_is(p + i * PG, i >= at && i < at + nr ?
+					0 : RACE_SEED + i % RACE_PAGES);
+		/* A new one for the next round. */
+		ASSERT_EQ(0, madvise(p, HPAGE, MADV_DONTNEED));
+	}
+	EXPECT_EQ(0, wrong);
+	munmap(p, HPAGE);
+}
+
+TEST_HARNESS_MAIN

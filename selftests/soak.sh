@@ -1,0 +1,39 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A soak: guests and processes with a mixed load, registrations and tunables that
+# change at random, for long; in the end an independent count, checksums and the
+# kernel's books. TAP, with a line of progress every 20 seconds.
+#
+#   soak.sh                   on 6.12, for 15 minutes
+#   KERNEL=7.2-debug soak.sh  on a kernel that looks for mistakes (lab/kernel.sh),
+#                             for five minutes, with processes only: guests are
+#                             too slow there
+#   SOAK_SECONDS=60           so long
+#   SOAK_SEED=N               the choices of an earlier run
+#   SOAK_GUESTS=N             so many guests (2)
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+export BUILD=${BUILD:-$root/build}
+kernel=${KERNEL:-6.12}
+case $kernel in
+*-debug) seconds=300 guests=0 ;;
+*)	seconds=900 guests=2 ;;
+esac
+seconds=${SOAK_SECONDS:-$seconds} guests=${SOAK_GUESTS:-$guests}
+seed=${SOAK_SEED:-$((RANDOM * 32768 + RANDOM))}
+modules=$BUILD/kmod/$kernel/kmod
+
+case $seconds$guests$seed in
+*[!0-9]*)
+	echo "soak.sh: SOAK_SECONDS, SOAK_GUESTS and SOAK_SEED are numbers" >&2
+	exit 2
+esac
+cd "$root"
+echo "# soak on $kernel: SOAK_SECONDS=$seconds SOAK_GUESTS=$guests SOAK_SEED=$seed"
+# Guests boot, are asked to verify at the end, and a debug kernel takes its time.
+exec selftests/lab/lab.sh -k "$kernel" -t $((seconds + 1500)) \
+	-o "$BUILD/check/soak-$kernel" -d "$modules" -- \
+	"$root/selftests/soak/inside.sh" "$BUILD/engine" "$modules" \
+	"$seconds" "$seed" "$guests"
