@@ -110,7 +110,7 @@ void fuzz_filter(void)
 	while (fuzz_more()) {
 		u8 op = fuzz_take(), arg = fuzz_take(), k = arg % SKETCHES;
 		/* Their low bits tell them apart, in spite of the high ones. */
-		u64 sketch = fuzz_take_u64() << 12 | (k + 1);
+		u64 sketch = fuzz_take_u64() << 16 | (k + 1);
 
 		switch (op % 8) {
 		case 0:
@@ -505,27 +505,34 @@ static void change_domain(unsigned int region, u8 domain)
 	sim.domain[region] = domain;
 }
 
-/* Every pair of equal pages of a domain is one, but what was shared before. */
-static void check_merged(void)
+/* Is what a page shares a frame of the domain that it is in now? */
+static bool is_current(unsigned int i)
+{
+	const struct frame *frame = sim.page[i].frame;
+
+	return !frame || frame->frame.node.key.domain == domain_of(i);
+}
+
+/* Are all equal pages of a domain one, but for what was shared before? */
+static bool all_merged(void)
 {
 	unsigned int i, j;
 
 	for (i = 0; i < PAGES; i++) {
-		const struct frame *frame = sim.page[i].frame;
+		const struct page *page = &sim.page[i];
 
-		shim_assert(!frame || frame->content == sim.page[i].content);
+		shim_assert(!page->frame || page->frame->content == page->content);
 		for (j = 0; j < i; j++) {
-			const struct frame *other = sim.page[j].frame;
+			const struct page *other = &sim.page[j];
 
-			if (sim.page[i].content != sim.page[j].content ||
-			    domain_of(i) != domain_of(j))
-				continue;
-			if ((frame && frame->frame.node.key.domain != domain_of(i)) ||
-			    (other && other->frame.node.key.domain != domain_of(j)))
-				continue;
-			shim_assert(frame && frame == other);
+			if (page->content == other->content &&
+			    domain_of(i) == domain_of(j) &&
+			    is_current(i) && is_current(j) &&
+			    (!page->frame || page->frame != other->frame))
+				return false;
 		}
 	}
+	return true;
 }
 
 void fuzz_scanner(void)
@@ -568,9 +575,9 @@ void fuzz_scanner(void)
 	}
 	/* Nothing changes any more: two epochs are enough but for mishaps. */
 	sim.now += VMDEDUP_SCHEDULE_COLD_MAX;
-	for (i = 0; i < 8 * EPOCH; i++)
+	for (i = 0; i < 8 * EPOCH && (i % GENERATION || !all_merged()); i++)
 		scan_pass(all || i % VMDEDUP_SCHEDULE_PERIOD == 0);
-	check_merged();
+	shim_assert(all_merged());
 	sweep_frames(true);
 	vmdedup_unstable_age(&sim.unstable, sim.pass, 0);
 	vmdedup_cand_cache_exit();
