@@ -16,7 +16,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/module.sh"
 sysfs=/sys/class/misc/vmdedup
 all=(merge account vmaops huge swap pinned lifecycle churn badinput refuse
-	netlink badnetlink ledger policy scan adverse lostwrite command.sh unload.sh)
+	netlink badnetlink ledger policy scan adverse attack fuzz lostwrite command.sh unload.sh)
 # Only where the kernel can tell.
 [ ! -e /sys/kernel/debug/kmemleak ] || all+=(kmemleak.sh)
 
@@ -110,7 +110,7 @@ merge_tap()
 # run_one PROGRAM: anything that is not a clean end must show as a failure.
 run_one()
 {
-	local name=${1%.sh} limit=900 failed=$fail status start=$SECONDS
+	local name=${1%.sh} limit=${LIMIT:-900} failed=$fail status start=$SECONDS
 	local command=("$dir/$1")
 
 	case $1 in
