@@ -22,6 +22,7 @@
 #define FZ_FDS		4
 #define FZ_SOCKETS	3
 #define FZ_IDS		32
+#define FZ_CONTENTS	24	/* that the arena can have */
 
 /**
  * struct fz_world - what all calls of a process share
@@ -95,5 +96,6 @@ uint64_t fz_huge_seed(unsigned int page);
 void fz_ioctl(struct fz *z);
 void fz_netlink(struct fz *z);
 void fz_sysfs(struct fz *z);
+void fz_memory(struct fz *z);
 
 #endif /* VMDEDUP_SELFTESTS_FUZZ_H */

@@ -11,7 +11,7 @@ u8 fuzz_take(void);
 u64 fuzz_take_u64(void);
 bool fuzz_more(void);
 
-/* Targets, in fuzz-scan.c. */
+/* Targets, beside those of fuzz-core.c. */
 void fuzz_filter(void);
 void fuzz_filter_crowded(void);
 void fuzz_schedule(void);
