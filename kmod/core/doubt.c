@@ -40,11 +40,15 @@ void vmdedup_doubt_begin(struct vmdedup_doubt *doubt, u16 pass)
  * @level: of the address space
  * @sketch: the sketch, of which nobody outside knows anything
  * @pass: number of the pass
+ *
+ * Sketches take turns: one that was believed is so again after about 2^@level
+ * passes, also if only each 32nd of them comes by.
  */
 bool vmdedup_doubt_believes(unsigned int level, u64 sketch, u16 pass)
 {
-	u64 x = (sketch ^ (u64)pass << 48) * 0x9e3779b97f4a7c15ULL;
+	u64 x = sketch * 0xd6e8feb86659fd93ULL;
+	/* Multiples of the golden ratio lie evenly, whichever of them are taken. */
+	u32 turn = (u32)(x >> 32) + pass * 0x9e3779b9U;
 
-	x = (x ^ (x >> 32)) * 0xd6e8feb86659fd93ULL;
-	return !(x >> 32 & ((1U << level) - 1));
+	return !((u64)turn >> (32 - level));
 }

@@ -26,8 +26,9 @@ FIXTURE(attack) {
 
 FIXTURE_SETUP(attack)
 {
-	for (int i = 0; i < PEERS; i++)
+	for (int i = 0; i < PEERS; i++) {
 		ASSERT_EQ(0, peer_start(&self->peer[i]));
+	}
 	VD_SETUP(self->fd);
 	ASSERT_EQ(0, chmod(VD_DEV, 0666));
 	/* It would have pages moved, and faults of its own. */
@@ -328,20 +329,23 @@ TEST_F(attack, policy_at_random)
 
 			ASSERT_EQ(0, vd_set_text("domain_policy",
 						 era->policy[r % 2]));
-			if (r >> 8 & 1)
+			if (r >> 8 & 1) {
 				ASSERT_TRUE(passes(1));
+			}
 			if (r >> 9 & 1)
 				policy_fill(self, seed,
 					    (r >> 16) % POLICY_PAGES);
-			if (r >> 10 & 1)
+			if (r >> 10 & 1) {
 				ASSERT_EQ(0, vd_merge(self->fd, 0, NULL));
+			}
 			/* Now, and not only when all is over. */
 			if (!era->users) {
 				EXPECT_EQ(0, shared_by(self, 0, 1));
 				EXPECT_EQ(0, shared_by(self, 2, 1));
 			}
-			if (!era->any)
+			if (!era->any) {
 				EXPECT_EQ(0, shared_by(self, 0, 2));
+			}
 		}
 		n = shared_by(self, 0, 1);
 		ASSERT_LE(0, n);
@@ -349,9 +353,10 @@ TEST_F(attack, policy_at_random)
 		n = shared_by(self, 0, 2);
 		ASSERT_LE(0, n);
 		processes += n;
-		for (int i = 0; i < PEERS; i++)
+		for (int i = 0; i < PEERS; i++) {
 			EXPECT_EQ(0, peer_call(&self->peer[i], do_planted_wrong,
 					       self->addr[i], POLICY_PAGES, seed));
+		}
 	}
 	/* Or it would have shown nothing. */
 	TH_LOG("%lld shared by users, %lld by one's processes", users, processes);
@@ -378,19 +383,20 @@ TEST_F(attack, old_frames_wind_down)
 
 	/* A third one comes, who could have joined in. */
 	ASSERT_EQ(0, vd_set_text("domain_policy", "uid"));
-	plant(_metadata, self, uid, 0, 0, 0);
 	ASSERT_EQ(0, peer_call(&self->peer[2], do_setuid, uid[2], 0, 0));
 	self->addr[2] = peer_call(&self->peer[2], do_map, POLICY_PAGES, 0, 0);
 	peer_call(&self->peer[2], do_plant, self->addr[2], POLICY_PAGES, seed);
 	ASSERT_NE(0, peer_call(&self->peer[2], do_register, self->addr[2],
 			       POLICY_PAGES, 0));
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 2; i++) {
 		ASSERT_EQ(0, vd_merge(self->fd, 0, NULL));
+	}
 	late = pfns_of(self, 2, POLICY_PAGES);
 	ASSERT_NE(NULL, late);
 	qsort(frames, POLICY_PAGES, sizeof(*frames), compare);
-	for (size_t i = 0; i < POLICY_PAGES; i++)
+	for (size_t i = 0; i < POLICY_PAGES; i++) {
 		EXPECT_FALSE(is_among(late[i], frames, POLICY_PAGES));
+	}
 	EXPECT_EQ(POLICY_PAGES, shared_by(self, 0, 1));
 
 	/* What is written to is one's own, and shared by the new policy only. */
@@ -402,8 +408,9 @@ TEST_F(attack, old_frames_wind_down)
 	EXPECT_EQ(POLICY_PAGES, shared_by(self, 0, 2));
 	after = pfns_of(self, 1, POLICY_PAGES);
 	ASSERT_NE(NULL, after);
-	for (size_t i = 0; i < POLICY_PAGES; i++)
+	for (size_t i = 0; i < POLICY_PAGES; i++) {
 		EXPECT_NE(0, after[i]);
+	}
 	/* All frames that there are now are shared by those two. */
 	EXPECT_EQ(POLICY_PAGES, vd_stat("pages_shared"));
 	EXPECT_EQ(POLICY_PAGES, vd_stat("pages_sharing"));

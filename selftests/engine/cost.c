@@ -159,8 +159,9 @@ static long long cost_of(struct __test_metadata *_metadata, int fd,
 	fill(p, 0);
 	ASSERT_EQ(0, vd_register(fd, p, COST_PAGES * PG, &id));
 	then = cost_now();
-	for (uint64_t round = 1; round <= COST_ROUNDS; round++)
+	for (uint64_t round = 1; round <= COST_ROUNDS; round++) {
 		ASSERT_TRUE(cost_round(p, fill, round));
+	}
 	now = cost_now();
 	ASSERT_LE(COST_PAGES, now.scanned - then.scanned);
 	cost = cost_since(&then);
@@ -221,8 +222,9 @@ TEST_F(cost, breaking_is_left_alone)
 	ASSERT_NE(NULL, p);
 	fill_pairs(p, 0);
 	ASSERT_EQ(0, vd_register(self->fd, p, COST_PAGES * PG, NULL));
-	for (uint64_t round = 1; round <= COST_ROUNDS; round++)
+	for (uint64_t round = 1; round <= COST_ROUNDS; round++) {
 		ASSERT_TRUE(cost_round(p, fill_pairs, round));
+	}
 	took = seconds() - began;
 	/* At 0, 2, 6, 14, 30 and 62 s, and then each 64. */
 	times = 2 + took / 64;

@@ -403,6 +403,8 @@ FIXTURE_SETUP(fuzz)
 	close(fd);
 	ASSERT_EQ(0, vn_open(&nl));
 	fz_world.family = nl.family;
+	fz_world.group[0] = nl.stats;
+	fz_world.group[1] = nl.events;
 	vn_close(&nl);
 	ASSERT_EQ(0, chmod(VD_DEV, 0666));
 	fz_world.id = mmap(NULL, PG, PROT_READ | PROT_WRITE,
@@ -419,18 +421,35 @@ FIXTURE_SETUP(fuzz)
 	self->merged = vd_stat("pages_merged");
 }
 
+/* The whole of some processes was registered now and then. */
+static int unmerge(int fd, pid_t pid)
+{
+	struct vmdedup_register reg = {
+		.size = sizeof(reg),
+		.flags = VMDEDUP_REGISTER_ALL,
+		.pid = pid,
+	};
+	int err = vd_register_raw(fd, &reg);
+
+	return err ?: vd_unregister(fd, reg.region_id,
+				    VMDEDUP_UNREGISTER_UNMERGE, NULL);
+}
+
 FIXTURE_TEARDOWN(fuzz)
 {
 	int fd = vd_begin();
 
-	/* Nothing is left of it when the memory has gone. */
 	munmap(fz_world.arena, FZ_ARENA * PG);
 	munmap(fz_world.scratch, FZ_SCRATCH * PG);
 	munmap(fz_world.huge, FZ_HUGE * PG);
-	/* The whole of this process was registered now and then. */
-	EXPECT_EQ(0, vd_set("run", 2));
+	EXPECT_EQ(0, unmerge(fd, 0));
+	EXPECT_EQ(0, unmerge(fd, getppid()));
+	EXPECT_EQ(0, unmerge(fd, 1));
 	vd_end(fd);
+	/* Nothing is left of it. */
 	EXPECT_TRUE(becomes("regions", 0));
+	EXPECT_TRUE(becomes("pages_shared", 0));
+	EXPECT_EQ(vd_stat("frames_made"), vd_stat("frames_freed"));
 	EXPECT_TRUE(becomes("metadata_bytes", 0));
 	chmod(VD_DEV, 0660);
 }
@@ -457,8 +476,9 @@ static void log_tally(struct __test_metadata *_metadata)
 
 /* A fuzzer whose calls are all refused has tested nothing. */
 #define EXPECT_SOMETHING_DONE(merged) do {				\
-	for (int k = FZ_REGISTER; k <= FZ_MERGE; k++)			\
+	for (int k = FZ_REGISTER; k <= FZ_MERGE; k++) {			\
 		EXPECT_LT(0, tally[k][0]);				\
+	}								\
 	EXPECT_LT(0, tally[FZ_DUMP][0]);				\
 	EXPECT_LT(0, tally[FZ_SYSFS][0]);				\
 	EXPECT_LT(merged, vd_stat("pages_merged"));			\

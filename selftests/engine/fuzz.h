@@ -30,6 +30,7 @@
  * @fd: files of the device; /dev/null when closed, so that the number stays ours
  * @socket: likewise, of the netlink family
  * @family: its number
+ * @group: likewise, of its groups "stats" and "events"
  * @arena: content is seed @shadow of each page
  * @huge: content as of fz_huge_seed()
  * @scratch: content is of no interest
@@ -41,6 +42,7 @@ struct fz_world {
 	int fd[FZ_FDS];
 	int socket[FZ_SOCKETS];
 	int family;
+	int group[2];
 	char *arena;
 	char *huge;
 	char *scratch;
