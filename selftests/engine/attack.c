@@ -419,4 +419,43 @@ TEST_F(attack, old_frames_wind_down)
 	free(after);
 }
 
+static uint64_t do_stat_sharing(uint64_t a, uint64_t b, uint64_t c)
+{
+	(void)a;
+	(void)b;
+	(void)c;
+	return vd_stat("pages_sharing");
+}
+
+/*
+ * To count how often frames are mapped takes long where there are many, so that not
+ * everybody may have it done all the time. But all are told in the end.
+ */
+TEST_F(attack, statistics_for_nobody)
+{
+	static const uid_t uid[] = { 1001, 1001 };
+	const size_t pages = 8192;
+	bool told = false;
+
+	plant(_metadata, self, uid, 2, pages, 0x6000000);
+	ASSERT_EQ(0, vd_merge(self->fd, 0, NULL));
+	ASSERT_EQ(pages, vd_stat("pages_sharing"));
+	peer_call(&self->peer[0], do_touch, self->addr[0], pages, 0);
+	/* Root is told at once, and nobody no more than root was. */
+	ASSERT_EQ(0, vd_stat("pages_sharing"));
+	ASSERT_EQ(0, peer_call(&self->peer[1], do_stat_sharing, 0, 0, 0));
+	ASSERT_EQ(0, vd_merge(self->fd, 0, NULL));
+	for (int i = 0; i < 600 && !told; i++) {
+		uint64_t n = peer_call(&self->peer[1], do_stat_sharing, 0, 0, 0);
+
+		EXPECT_TRUE(!n || n == pages) {
+			TH_LOG("%llu", (long long)n);
+		}
+		told = n == pages;
+		if (!told)
+			usleep(100000);
+	}
+	EXPECT_TRUE(told);
+}
+
 TEST_HARNESS_MAIN
