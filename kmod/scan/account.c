@@ -7,8 +7,12 @@
  * on the way those that nobody maps any more are freed.
  */
 #include <linux/atomic.h>
+#include <linux/capability.h>
+#include <linux/cred.h>
 #include <linux/ktime.h>
 #include <linux/mutex.h>
+#include <linux/sched.h>
+#include <linux/user_namespace.h>
 
 #include "../mm/cells.h"
 #include "../mm/frame.h"
@@ -16,8 +20,20 @@
 #include "engine.h"
 #include "sift.h"
 
-/* Housekeeping's sweeps take no more than this part of the time. */
+/* Sweeps that nobody privileged asks for take no more than this part of the time. */
 #define SWEEP_SHARE	20
+
+/**
+ * struct sweep - what a sweep over the frames has found
+ * @shared: frames mapped
+ * @sharing: their mappings beyond the first of each
+ * @freed: frames that nobody maps any more
+ */
+struct sweep {
+	u64 shared;
+	u64 sharing;
+	u64 freed;
+};
 
 static atomic64_t events[VMDEDUP_EV_NR];
 static atomic64_t skips[VMDEDUP_SKIP_NR];
@@ -27,6 +43,7 @@ static DEFINE_MUTEX(sweep_lock);
 /* These under sweep_lock: */
 static u64 sweep_ended;
 static u64 sweep_took;
+static struct sweep last_sweep;
 
 /**
  * vmdedup_account_tally() - add up what a worker has done
@@ -86,18 +103,6 @@ u64 vmdedup_account_skip_read(enum vmdedup_skip reason)
 	return atomic64_read(&skips[reason]);
 }
 
-/**
- * struct sweep - what a sweep over the frames has found
- * @shared: frames mapped
- * @sharing: their mappings beyond the first of each
- * @freed: frames that nobody maps any more
- */
-struct sweep {
-	u64 shared;
-	u64 sharing;
-	u64 freed;
-};
-
 static enum vmdedup_sweep sweep_visit(struct vmdedup_node *node, void *arg)
 {
 	struct vmdedup_frame *frame = vmdedup_frame_of(node);
@@ -137,15 +142,29 @@ static struct sweep sweep_locked(void)
 	sweep_ended = ktime_get_ns();
 	sweep_took = sweep_ended - began;
 	vmdedup_account_event(VMDEDUP_EV_frames_freed, sweep.freed);
+	last_sweep = sweep;
 	return sweep;
 }
 
-static struct sweep sweep_now(void)
+static bool sweep_is_due(void)
 {
+	lockdep_assert_held(&sweep_lock);
+	return ktime_get_ns() - sweep_ended >= sweep_took * SWEEP_SHARE;
+}
+
+/*
+ * Statistics are for everybody, but with much shared memory a sweep takes seconds in
+ * which the scanner's own has to wait. Who is not privileged is told what the last
+ * one has found if that was not long ago; and so are those who listen to multicast.
+ */
+static struct sweep sweep_read(void)
+{
+	bool now = !(current->flags & PF_KTHREAD) &&
+		   ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN);
 	struct sweep sweep;
 
 	mutex_lock(&sweep_lock);
-	sweep = sweep_locked();
+	sweep = now || sweep_is_due() ? sweep_locked() : last_sweep;
 	mutex_unlock(&sweep_lock);
 	return sweep;
 }
@@ -157,7 +176,9 @@ static struct sweep sweep_now(void)
  */
 void vmdedup_account_sweep(void)
 {
-	sweep_now();
+	mutex_lock(&sweep_lock);
+	sweep_locked();
+	mutex_unlock(&sweep_lock);
 }
 
 static u64 zero_pages(void)
@@ -190,7 +211,7 @@ bool vmdedup_account_sweep_if_due(u64 *saved)
 	bool due;
 
 	mutex_lock(&sweep_lock);
-	due = ktime_get_ns() - sweep_ended >= sweep_took * SWEEP_SHARE;
+	due = sweep_is_due();
 	if (due)
 		sweep = sweep_locked();
 	mutex_unlock(&sweep_lock);
@@ -236,7 +257,8 @@ static u64 gauge(enum vmdedup_gauge which)
  * vmdedup_account_gauge() - read a part of the state
  * @which: which
  *
- * Mappings are counted anew: the time is the reader's own. May sleep.
+ * Mappings are counted anew for who is privileged: the time is the reader's own.
+ * May sleep.
  */
 u64 vmdedup_account_gauge(enum vmdedup_gauge which)
 {
@@ -246,11 +268,11 @@ u64 vmdedup_account_gauge(enum vmdedup_gauge which)
 	vmdedup_region_reap();
 	switch (which) {
 	case VMDEDUP_GAUGE_pages_shared:
-		return sweep_now().shared;
+		return sweep_read().shared;
 	case VMDEDUP_GAUGE_pages_sharing:
-		return sweep_now().sharing;
+		return sweep_read().sharing;
 	case VMDEDUP_GAUGE_saved_bytes:
-		sweep = sweep_now();
+		sweep = sweep_read();
 		return (sweep.sharing + zero_pages()) << PAGE_SHIFT;
 	default:
 		return gauge(which);
@@ -270,7 +292,7 @@ void vmdedup_account_read(struct vmdedup_stats *stats)
 	unsigned int i;
 
 	vmdedup_region_reap();
-	sweep = sweep_now();
+	sweep = sweep_read();
 #define READ_STAT(name, kind, what)					\
 	value[VMDEDUP_STAT_##name] =					\
 		VMDEDUP_IF_COUNTER_##kind(				\

@@ -102,22 +102,28 @@ static struct vmdedup_key key_of(struct vmdedup_worker *worker,
 	};
 }
 
-static void hash_chunk(struct vmdedup_worker *worker)
+/* Hash the pages that were, or were not, left for later; returns how many. */
+static unsigned int hash_chunk(struct vmdedup_worker *worker, bool later)
 {
 	struct vmdedup_chunk *chunk = &worker->chunk;
-	unsigned int i;
+	unsigned int i, hashed = 0;
 
 	for (i = 0; i < chunk->nr; i++) {
 		struct vmdedup_sample *sample = &chunk->sample[i];
-		void *addr = kmap_local_page(sample->page);
+		void *addr;
 
+		if (sample->later != later)
+			continue;
+		hashed++;
+		addr = kmap_local_page(sample->page);
 		sample->zero = vmdedup_content_is_zero(addr);
 		if (!sample->zero)
 			sample->sum = vmdedup_content_sum(addr, worker->seed);
 		kunmap_local(addr);
 		cond_resched();
 	}
-	worker->tally.ev[VMDEDUP_EV_pages_hashed] += chunk->nr;
+	worker->tally.ev[VMDEDUP_EV_pages_hashed] += hashed;
+	return hashed;
 }
 
 /*
@@ -240,8 +246,12 @@ static void match_one(struct vmdedup_worker *worker, struct peer *peer,
 	vmdedup_stable_put(frame);
 }
 
-/* How many pages of a huge page would be saved by splitting it? */
-static unsigned int huge_worth(struct vmdedup_worker *worker)
+/*
+ * How many pages of a huge page would be saved by splitting it? Those left for
+ * later are taken to be like the @hashed ones.
+ */
+static unsigned int huge_worth(struct vmdedup_worker *worker,
+			       unsigned int hashed)
 {
 	unsigned int i, worth = 0;
 
@@ -250,13 +260,15 @@ static unsigned int huge_worth(struct vmdedup_worker *worker)
 		struct vmdedup_place place = place_of(worker, sample);
 		struct vmdedup_key key = key_of(worker, sample);
 
+		if (sample->later)
+			continue;
 		if (sample->zero ||
 		    vmdedup_stable_has(&vmdedup_engine.stable, &key) ||
 		    vmdedup_unstable_peek(&vmdedup_engine.unstable, &key,
 					  &place) == VMDEDUP_FOUND_OTHER)
 			worth++;
 	}
-	return worth;
+	return hashed ? worth * worker->chunk.nr / hashed : 0;
 }
 
 /* Leave a huge page whole, but let others find what is in it. */
@@ -272,7 +284,7 @@ static void keep_huge(struct vmdedup_worker *worker, unsigned int worth)
 	for (i = 0; i < worker->chunk.nr; i++) {
 		struct vmdedup_sample *sample = &worker->chunk.sample[i];
 
-		if (!sample->zero)
+		if (!sample->zero && !sample->later)
 			note(worker, sample, &other);
 	}
 }
@@ -287,15 +299,16 @@ static void keep_huge(struct vmdedup_worker *worker, unsigned int worth)
 void vmdedup_match(struct vmdedup_worker *worker)
 {
 	struct vmdedup_chunk *chunk = &worker->chunk;
-	unsigned int i, worth = UINT_MAX;
+	unsigned int i, hashed, worth = UINT_MAX;
 	struct peer peer = {};
 
-	hash_chunk(worker);
+	hashed = hash_chunk(worker, false);
 	if (chunk->huge)
-		worth = huge_worth(worker);
+		worth = huge_worth(worker, hashed);
 	if (worth < vmdedup_engine_split_pages()) {
 		keep_huge(worker, worth);
 	} else {
+		hashed += hash_chunk(worker, true);
 		for (i = 0; i < chunk->nr; i++) {
 			match_one(worker, &peer, &chunk->sample[i]);
 			/* Nobody shall wait for a partner's lock for long. */
@@ -308,7 +321,10 @@ void vmdedup_match(struct vmdedup_worker *worker)
 	peer_close(&peer);
 	vmdedup_chunk_put(chunk);
 	/* On request all pages are looked at, whatever their sketches say. */
-	if (!worker->patient)
+	if (!worker->patient) {
+		vmdedup_space_hashed(worker->region->space, worker->score.pages,
+				     hashed);
 		vmdedup_sift_score(&worker->score);
+	}
 	memset(&worker->score, 0, sizeof(worker->score));
 }

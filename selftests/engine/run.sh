@@ -16,7 +16,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/module.sh"
 sysfs=/sys/class/misc/vmdedup
 all=(merge account vmaops huge swap pinned lifecycle badinput refuse
-	netlink badnetlink ledger policy scan adverse lostwrite
+	netlink badnetlink ledger policy scan adverse cost attack fuzz lostwrite
 	race_mm race_uffd race_huge race_swap race_pins race_host race_reload
 	faults faultscan command.sh unload.sh loadfaults.sh)
 # Only where the kernel can tell.
@@ -113,7 +113,7 @@ merge_tap()
 # run_one PROGRAM: anything that is not a clean end must show as a failure.
 run_one()
 {
-	local name=${1%.sh} limit=900 failed=$fail status start=$SECONDS
+	local name=${1%.sh} limit=${LIMIT:-900} failed=$fail status start=$SECONDS
 	local command=("$dir/$1")
 
 	case $1 in

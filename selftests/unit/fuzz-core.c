@@ -10,33 +10,39 @@
 
 #include "core/pace.h"
 #include "core/runs.h"
+#include "fuzz.h"
 #include "model.h"
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 
-/* The input; when it is used up, all is zero. */
+/* The input. */
 static const u8 *in, *in_end;
 
-static u8 take(void)
+u8 fuzz_take(void)
 {
 	return in < in_end ? *in++ : 0;
 }
 
-static u64 take_u64(void)
+u64 fuzz_take_u64(void)
 {
-	unsigned int i, n = take() % 9;
+	unsigned int i, n = fuzz_take() % 9;
 	u64 v = 0;
 
 	for (i = 0; i < n; i++)
-		v = v << 8 | take();
+		v = v << 8 | fuzz_take();
 	return v;
+}
+
+bool fuzz_more(void)
+{
+	return in < in_end;
 }
 
 /* Keys that meet often, and the extremes. */
 static struct vmdedup_key take_key(void)
 {
 	static const u64 domain[] = { 0, 1, 1000, ~0ULL };
-	u8 a = take(), b = take();
+	u8 a = fuzz_take(), b = fuzz_take();
 	u64 sum = b >= 254 ? (b == 254 ? 0 : ~0ULL) :
 			     (u64)(a >> 2 & 7) * 9 << 58 | b;
 
@@ -91,8 +97,8 @@ static void tree_erase(void)
 /* Many at once, so that shards have more than a batch. */
 static void tree_grow(void)
 {
-	unsigned int i, n = take() % 100;
-	u64 base = (u64)take() << 56;
+	unsigned int i, n = fuzz_take() % 100;
+	u64 base = (u64)fuzz_take() << 56;
 
 	for (i = 0; i < n; i++) {
 		struct vmdedup_node *node = malloc(sizeof(*node));
@@ -155,13 +161,13 @@ static void tree_sweep(void)
 		.visit = fuzz_visit,
 		.release = fuzz_release,
 	};
-	struct fuzz_sweep s = { .mask = take() };
+	struct fuzz_sweep s = { .mask = fuzz_take() };
 
 	/* One in a sweep is deep enough. */
 	if (depth > 1)
 		return;
 	depth++;
-	s.want = take() & s.mask;
+	s.want = fuzz_take() & s.mask;
 	vmdedup_tree_sweep(&tree, &ops, &s);
 	shim_assert(!s.erased);
 	depth--;
@@ -172,9 +178,9 @@ static void tree_step(void)
 	struct vmdedup_key key;
 	struct vmdedup_shard *shard;
 
-	if (in >= in_end)
+	if (!fuzz_more())
 		return;
-	switch (take() % 8) {
+	switch (fuzz_take() % 8) {
 	case 0 ... 2:
 		tree_insert();
 		break;
@@ -203,7 +209,7 @@ static void fuzz_tree(void)
 
 	vmdedup_tree_init(&tree);
 	shim_resched_hook = tree_step;
-	while (in < in_end)
+	while (fuzz_more())
 		tree_step();
 	shim_resched_hook = NULL;
 	model_check_tree(&tree, &model);
@@ -259,13 +265,13 @@ static void age(struct known *known, unsigned int nr, u32 gen, u32 keep)
 static void fuzz_unstable(void)
 {
 	struct known known[256] = {};
-	u32 gen = 0 - (u32)take();
+	u32 gen = 0 - (u32)fuzz_take();
 	unsigned int i, n = 0;
 
 	vmdedup_tree_init(&tree);
 	shim_assert(!vmdedup_cand_cache_init());
-	while (in < in_end) {
-		u8 op = take(), k = take();
+	while (fuzz_more()) {
+		u8 op = fuzz_take(), k = fuzz_take();
 		struct vmdedup_key key = { k & 3, (u64)k << 56 };
 		struct vmdedup_place place = { op >> 6, op >> 4 & 3 };
 		struct known *at = &known[k];
@@ -275,7 +281,7 @@ static void fuzz_unstable(void)
 		switch (op & 15) {
 		case 0:
 			gen += k;
-			age(known, ARRAY_SIZE(known), gen, take() & 7);
+			age(known, ARRAY_SIZE(known), gen, fuzz_take() & 7);
 			break;
 		case 1 ... 2:
 			vmdedup_unstable_forget(&tree, &key);
@@ -304,17 +310,17 @@ static void fuzz_jobs(void)
 {
 	static struct vmdedup_job jobs[128];
 	struct vmdedup_frame frames[4] = {};
-	unsigned int nr = 0, max = 1 + (take() | (take() & 3) << 8);
-	u64 base = take_u64();
+	unsigned int nr = 0, max = 1 + (fuzz_take() | (fuzz_take() & 3) << 8);
+	u64 base = fuzz_take_u64();
 
-	while (in < in_end && nr < ARRAY_SIZE(jobs)) {
-		u8 a = take();
+	while (fuzz_more() && nr < ARRAY_SIZE(jobs)) {
+		u8 a = fuzz_take();
 		struct vmdedup_frame *frame = a & 4 ? &frames[a & 3] : NULL;
 
 		if (frame)
 			vmdedup_stable_dup(frame);
 		jobs[nr++] = (struct vmdedup_job){
-			{ a >> 3 & 3, base + take() + (a >> 5 & 3) * 256 }, frame,
+			{ a >> 3 & 3, base + fuzz_take() + (a >> 5 & 3) * 256 }, frame,
 		};
 		/* Runs are rare by chance. */
 		if (a >> 7 && nr < ARRAY_SIZE(jobs)) {
@@ -334,13 +340,13 @@ static void fuzz_pace(void)
 {
 	const u64 credit = NSEC_PER_SEC / 10, most = 86400ULL * NSEC_PER_SEC;
 	struct vmdedup_pace pace = {}, wild = {};
-	u64 rate = 1000 + take_u64() % 10000000;
-	u64 now = take_u64() >> 2, began = now, pages = 0;
+	u64 rate = 1000 + fuzz_take_u64() % 10000000;
+	u64 now = fuzz_take_u64() >> 2, began = now, pages = 0;
 
-	while (in < in_end) {
-		u64 step = take() | (take() & 3) << 8, ns;
+	while (fuzz_more()) {
+		u64 step = fuzz_take() | (fuzz_take() & 3) << 8, ns;
 
-		now += (u64)take() * take() * NSEC_PER_USEC;
+		now += (u64)fuzz_take() * fuzz_take() * NSEC_PER_USEC;
 		pages += step;
 		ns = vmdedup_pace_sleep(&pace, now, step, rate);
 		shim_assert(ns <= most);
@@ -350,30 +356,23 @@ static void fuzz_pace(void)
 		shim_assert((double)pages * NSEC_PER_SEC / rate <=
 			    1.001 * (double)(now - began + credit) + pages);
 		/* Anything goes, but never for too long. */
-		shim_assert(vmdedup_pace_sleep(&wild, take_u64(), take_u64(),
-					       max(take_u64(), 1ULL)) <= most);
-		shim_assert(vmdedup_pace_rate(take_u64(), take_u64(),
-					      take_u64()));
+		shim_assert(vmdedup_pace_sleep(&wild, fuzz_take_u64(), fuzz_take_u64(),
+					       max(fuzz_take_u64(), 1ULL)) <= most);
+		shim_assert(vmdedup_pace_rate(fuzz_take_u64(), fuzz_take_u64(),
+					      fuzz_take_u64()));
 	}
 }
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
+	static void (* const target[])(void) = {
+		fuzz_tree, fuzz_unstable, fuzz_jobs, fuzz_pace,
+		fuzz_filter, fuzz_filter_crowded, fuzz_schedule, fuzz_scanner,
+	};
+
 	in = data;
 	in_end = data + size;
-	switch (take() % 4) {
-	case 0:
-		fuzz_tree();
-		break;
-	case 1:
-		fuzz_unstable();
-		break;
-	case 2:
-		fuzz_jobs();
-		break;
-	default:
-		fuzz_pace();
-	}
+	target[fuzz_take() % ARRAY_SIZE(target)]();
 	return 0;
 }
 

@@ -29,11 +29,15 @@
  *
  * Errors. Requests that are refused change nothing and say why in words
  * (NLMSGERR_ATTR_MSG); but for dumps on 6.1, where the kernel has no way to.
- *	EINVAL		an attribute is missing, of the wrong kind, or its value
- *			is out of range
+ *	EINVAL		an attribute is missing, unknown or of the wrong kind,
+ *			or there is no such id, nor ever will be
+ *	ERANGE		a pid, or a switch, is out of range
  *	ENOENT		no such guest or region
  *	ESRCH		no process with that pid
+ *	ENOSPC		too many processes are excluded
  *	EPERM		no permission
+ *	EOPNOTSUPP	no such command, or it is none to dump with
+ *	EBUSY		the answer to another dump has not been read to its end
  *	EMSGSIZE, ENOMEM, EINTR
  *
  * New commands, attributes, statistics, reasons and events are appended;
