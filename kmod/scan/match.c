@@ -105,19 +105,30 @@ static struct vmdedup_key key_of(struct vmdedup_worker *worker,
 static void hash_chunk(struct vmdedup_worker *worker)
 {
 	struct vmdedup_chunk *chunk = &worker->chunk;
-	unsigned int i;
+	unsigned int i, kept = 0;
 
 	for (i = 0; i < chunk->nr; i++) {
-		struct vmdedup_sample *sample = &chunk->sample[i];
-		void *addr = kmap_local_page(sample->page);
+		struct vmdedup_sample *sample = &chunk->sample[kept];
+		void *addr;
 
+		*sample = chunk->sample[i];
+		/* Since it was walked; or a part of a huge page, just now. */
+		if (PageHWPoison(sample->page)) {
+			skip(worker, VMDEDUP_SKIP_POISONED);
+			if (!chunk->huge)
+				put_page(sample->page);
+			continue;
+		}
+		kept++;
+		addr = kmap_local_page(sample->page);
 		sample->zero = vmdedup_content_is_zero(addr);
 		if (!sample->zero)
 			sample->sum = vmdedup_content_sum(addr, worker->seed);
 		kunmap_local(addr);
 		cond_resched();
 	}
-	worker->tally.ev[VMDEDUP_EV_pages_hashed] += chunk->nr;
+	chunk->nr = kept;
+	worker->tally.ev[VMDEDUP_EV_pages_hashed] += kept;
 }
 
 /*
