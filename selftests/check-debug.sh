@@ -28,7 +28,7 @@ stage tools build 'lab, guests, tests, command' make --no-print-directory -j2 \
 	check-tools
 stage kernel build "Linux $kernel" selftests/lab/kernel.sh "$kernel"
 stage "module-$kernel" build "vmdedup.ko for $kernel, W=1" \
-	selftests/build-module.sh "$kernel" "$BUILD/kmod/$kernel"
+	selftests/build-module.sh "$kernel" "$BUILD/kmod/$kernel" VMDEDUP_DEBUG=1
 modules=$BUILD/kmod/$kernel/kmod
 stage "engine-$kernel" suite "$kernel" engine 5400 \
 	env VMDEDUP_RACE_SECS=$race_secs "$root/selftests/engine/run.sh" \

@@ -60,6 +60,10 @@ stage tools build 'lab, guests, tests, command' make --no-print-directory -j2 \
 for kernel in $kernels; do
 	stage "module-$kernel" build "vmdedup.ko for $kernel, W=1" \
 		make --no-print-directory "lab-module-$kernel"
+	# With a way to have memory errors, for the tests of what finds them.
+	stage "module-$kernel-inject" build "vmdedup.ko for $kernel, VMDEDUP_DEBUG" \
+		selftests/build-module.sh "$kernel" "$BUILD/kmod/$kernel-inject" \
+		VMDEDUP_DEBUG=1
 done
 stage unit unit selftests/unit unit
 stage userspace unit userspace userspace-check
@@ -75,6 +79,9 @@ for kernel in $kernels; do
 		"$root/selftests/engine/run.sh" "$BUILD/engine" "$module"
 	stage "numa-$kernel" suite "$kernel" numa 300 -n 2 -- \
 		"$root/selftests/engine/run.sh" "$BUILD/engine" "$module" race_numa
+	stage "scrub-$kernel" suite "$kernel" scrub 900 \
+		"$root/selftests/engine/run.sh" "$BUILD/engine" \
+		"$BUILD/kmod/$kernel-inject/kmod/vmdedup.ko" scrub
 	# Kernels differ in what pagemap and kpageflags tell.
 	stage "estimate-$kernel" suite "$kernel" estimate 300 \
 		env CMOCKA_MESSAGE_OUTPUT=TAP \

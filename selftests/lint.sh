@@ -53,7 +53,7 @@ sparse()
 
 	rm -rf "$dir"
 	ALLOW="context imbalance in 'vmdedup_table_(un)?lock'" \
-		selftests/build-module.sh "$1" "$dir" C=2 CHECK=sparse
+		selftests/build-module.sh "$1" "$dir" VMDEDUP_DEBUG=1 C=2 CHECK=sparse
 }
 
 shells()

@@ -11,6 +11,7 @@
 #include "../mm/region.h"
 #include "../scan/engine.h"
 #include "../scan/scanner.h"
+#include "../scan/scrub.h"
 #include "api.h"
 
 static struct miscdevice vmdedup_device = {
@@ -34,11 +35,17 @@ static int __init vmdedup_init(void)
 	err = vmdedup_scanner_start();
 	if (err)
 		goto exit_netlink;
-	err = misc_register(&vmdedup_device);
+	err = vmdedup_scrub_start();
 	if (err)
 		goto stop_scanner;
+	err = misc_register(&vmdedup_device);
+	if (err)
+		goto stop_scrub;
+	vmdedup_inject_init();
 	return 0;
 
+stop_scrub:
+	vmdedup_scrub_stop();
 stop_scanner:
 	vmdedup_scanner_stop();
 exit_netlink:
@@ -50,8 +57,10 @@ exit_engine:
 
 static void __exit vmdedup_exit(void)
 {
+	vmdedup_inject_exit();
 	misc_deregister(&vmdedup_device);
 	vmdedup_scanner_stop();
+	vmdedup_scrub_stop();
 	vmdedup_region_remove_all();
 	vmdedup_netlink_exit();
 	vmdedup_exclude_exit();

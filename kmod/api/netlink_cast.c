@@ -95,6 +95,18 @@ static int put_region(struct sk_buff *skb, struct vmdedup_region *region)
 	return 0;
 }
 
+static int put_frame(struct sk_buff *skb, const struct vmdedup_news *news)
+{
+	if (put_event_u64(skb, VMDEDUP_A_EVENT_PFN, news->pfn) ||
+	    put_event_u64(skb, VMDEDUP_A_EVENT_MAPPINGS, news->mappings) ||
+	    (news->region && put_event_u64(skb, VMDEDUP_A_EVENT_ADDRESS,
+					   news->address)) ||
+	    (news->type == VMDEDUP_EVENT_FRAME_CORRUPT &&
+	     nla_put_u8(skb, VMDEDUP_A_EVENT_REPAIRED, news->repaired)))
+		return -EMSGSIZE;
+	return 0;
+}
+
 static int put_numbers(struct sk_buff *skb, const struct vmdedup_news *news)
 {
 	switch (news->type) {
@@ -111,6 +123,9 @@ static int put_numbers(struct sk_buff *skb, const struct vmdedup_news *news)
 	case VMDEDUP_EVENT_RESERVE_LOW:
 		return put_event_u64(skb, VMDEDUP_A_EVENT_AVAILABLE,
 				     news->available);
+	case VMDEDUP_EVENT_FRAME_CORRUPT:
+	case VMDEDUP_EVENT_FRAME_POISONED:
+		return put_frame(skb, news);
 	default:
 		break;
 	}

@@ -12,6 +12,7 @@
 #include "../scan/engine.h"
 #include "../scan/recount.h"
 #include "../scan/scanner.h"
+#include "../scan/scrub.h"
 #include "api.h"
 #include "kapi.h"
 
@@ -68,6 +69,7 @@ static ssize_t tunable_store(const char *buf, size_t count, unsigned int *value,
 		WRITE_ONCE(*value, new);
 	mutex_unlock(&tunable_lock);
 	vmdedup_scanner_tuned();
+	vmdedup_scrub_wake();
 	vmdedup_netlink_tuned();
 	if (value == &vmdedup_tunables.discover)
 		vmdedup_kapi_look_again();

@@ -38,3 +38,36 @@ u64 vmdedup_content_sum(const void *addr, u64 seed)
 {
 	return xxh64(addr, PAGE_SIZE, seed);
 }
+
+static void flip(void *addr, unsigned int bit)
+{
+	((u8 *)addr)[bit / BITS_PER_BYTE] ^= 1 << bit % BITS_PER_BYTE;
+}
+
+/**
+ * vmdedup_content_flipped() - is a page one bit away from what it was?
+ * @addr: PAGE_SIZE bytes that nobody else has; changed meanwhile, and put back
+ * @seed: of the checksum that it had
+ * @sum: that checksum
+ *
+ * Tries them all: that more than one bit has changed and one still fits happens
+ * once in 2^49 times. Takes as long as to hash all of 128 MiB. May sleep.
+ *
+ * Return: the number of the bit that is wrong; or -1 if it is not just one.
+ */
+int vmdedup_content_flipped(void *addr, u64 seed, u64 sum)
+{
+	unsigned int bit;
+
+	for (bit = 0; bit < PAGE_SIZE * BITS_PER_BYTE; bit++) {
+		bool fits;
+
+		flip(addr, bit);
+		fits = vmdedup_content_sum(addr, seed) == sum;
+		flip(addr, bit);
+		if (fits)
+			return bit;
+		cond_resched();
+	}
+	return -1;
+}

@@ -8,5 +8,6 @@
 bool vmdedup_content_is_zero(const void *addr);
 u64 vmdedup_content_seed(u64 boot_seed, u64 domain);
 u64 vmdedup_content_sum(const void *addr, u64 seed);
+int vmdedup_content_flipped(void *addr, u64 seed, u64 sum);
 
 #endif /* VMDEDUP_CORE_CONTENT_H */

@@ -110,12 +110,21 @@ void vmdedup_shard_erase(struct vmdedup_shard *shard, struct vmdedup_node *node)
 	WRITE_ONCE(shard->nr, shard->nr - 1);
 }
 
-/* The first node whose key is greater than @key; the very first for NULL. */
-static struct vmdedup_node *shard_after(struct vmdedup_shard *shard,
-					const struct vmdedup_key *key)
+/**
+ * vmdedup_shard_after() - find what follows a key
+ * @shard: a shard, locked
+ * @key: a key, which need not be there; or NULL for the very first
+ *
+ * Return: the node with the next greater key, good as long as the lock is held;
+ * or NULL.
+ */
+struct vmdedup_node *vmdedup_shard_after(struct vmdedup_shard *shard,
+					 const struct vmdedup_key *key)
 {
 	struct rb_node *rb = shard->root.rb_node;
 	struct vmdedup_node *best = NULL;
+
+	lockdep_assert_held(&shard->lock);
 
 	while (rb) {
 		if (!key || key_cmp(key, &to_node(rb)->key) < 0) {
@@ -142,7 +151,7 @@ static void shard_sweep(struct vmdedup_shard *shard,
 		nr = 0;
 		spin_lock(&shard->lock);
 		/* Others may have changed the tree: take up by key. */
-		for (node = shard_after(shard, from);
+		for (node = vmdedup_shard_after(shard, from);
 		     node && seen < SWEEP_BATCH; node = next) {
 			struct rb_node *rb = rb_next(&node->rb);
 

@@ -19,8 +19,17 @@ struct vmdedup_key {
 	u64 sum;
 };
 
+/**
+ * struct vmdedup_node - what can be found by a key
+ * @rb: while it is in a tree
+ * @list: when it is in none any more: for whoever erased it
+ * @key: the key
+ */
 struct vmdedup_node {
-	struct rb_node rb;
+	union {
+		struct rb_node rb;
+		struct list_head list;
+	};
 	struct vmdedup_key key;
 };
 
@@ -58,6 +67,8 @@ struct vmdedup_shard *vmdedup_tree_shard(struct vmdedup_tree *tree,
 					 const struct vmdedup_key *key);
 struct vmdedup_node *vmdedup_shard_find(struct vmdedup_shard *shard,
 					const struct vmdedup_key *key);
+struct vmdedup_node *vmdedup_shard_after(struct vmdedup_shard *shard,
+					 const struct vmdedup_key *key);
 struct vmdedup_node *vmdedup_shard_insert(struct vmdedup_shard *shard,
 					  struct vmdedup_node *node);
 void vmdedup_shard_erase(struct vmdedup_shard *shard, struct vmdedup_node *node);

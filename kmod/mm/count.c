@@ -144,6 +144,9 @@ static void find_pte(struct vmdedup_look *look, unsigned long addr, void *arg)
 {
 	struct finder *finder = arg;
 
+	/* Memory that is poisoned must not be copied. */
+	if (look->kind == VMDEDUP_MERGED && PageHWPoison(look->page))
+		return;
 	if (look->kind == VMDEDUP_MERGED || look->kind == VMDEDUP_ZERO ||
 	    (look->kind == VMDEDUP_SKIP && look->reason == VMDEDUP_SKIP_FOREIGN))
 		finder->found[finder->nr++] = addr;
@@ -166,7 +169,8 @@ static const struct vmdedup_walk_ops find_ops = {
  * @addr: where to begin, a page's address
  * @end: where to stop
  * @found: out: addresses of such pages of one page table, those of frames
- *	that an earlier load of the module left behind included
+ *	that an earlier load of the module left behind included, those that are
+ *	poisoned not
  * @nr: out: how many
  *
  * Bounded: see vmdedup_walk().

@@ -4,6 +4,7 @@
 #include <linux/random.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 #include <linux/vmstat.h>
 
 #include "../compat/compat.h"
@@ -72,6 +73,8 @@ struct vmdedup_frame *vmdedup_frame_make(struct mm_struct *mm,
 	void *addr;
 	u64 sum;
 
+	if (PageHWPoison(src))
+		return ERR_PTR(-EAGAIN);
 	frame = kmem_cache_alloc(frame_cache, GFP_KERNEL | __GFP_NOWARN |
 				 __GFP_NORETRY);
 	if (!frame)
@@ -83,6 +86,7 @@ struct vmdedup_frame *vmdedup_frame_make(struct mm_struct *mm,
 	}
 	frame->node.key = *key;
 	atomic_set(&frame->users, 0);
+	frame->bad = VMDEDUP_GOOD;
 	copy_highpage(frame->page, src);
 	addr = kmap_local_page(frame->page);
 	sum = vmdedup_content_sum(addr, seed);
@@ -110,6 +114,93 @@ void vmdedup_frame_free(struct vmdedup_frame *frame)
 }
 
 /**
+ * vmdedup_frame_sum() - checksum of a frame's content as it is now
+ * @frame: a frame, in use
+ * @seed: of its trust domain
+ * @buf: out: the content; room for a page
+ * @sum: out
+ *
+ * For who goes through memory that nobody has read for long, and so may be the
+ * first to meet an error: the kernel survives that, where the machine lets it.
+ *
+ * Return: 0, or -EHWPOISON if the memory cannot be read.
+ */
+int vmdedup_frame_sum(struct vmdedup_frame *frame, u64 seed, void *buf, u64 *sum)
+{
+	unsigned long left;
+	void *addr;
+
+	if (PageHWPoison(frame->page))
+		return -EHWPOISON;
+	addr = kmap_local_page(frame->page);
+	left = copy_mc_to_kernel(buf, addr, PAGE_SIZE);
+	kunmap_local(addr);
+	if (left) {
+		vmdedup_frame_poison(frame);
+		return -EHWPOISON;
+	}
+	*sum = vmdedup_content_sum(buf, seed);
+	return 0;
+}
+
+static void flip(struct page *page, unsigned int bit)
+{
+	u8 *addr = kmap_local_page(page);
+
+	addr[bit / BITS_PER_BYTE] ^= 1 << bit % BITS_PER_BYTE;
+	kunmap_local(addr);
+}
+
+/**
+ * vmdedup_frame_repair() - put a corrupt frame's content right, if that can be done
+ * @frame: a frame that the caller has taken out of the tree
+ * @seed: of its trust domain
+ * @buf: its content, by vmdedup_frame_sum(); used
+ *
+ * The one time that a frame is written to: if it is a single bit that is wrong,
+ * the checksum tells which. All who map the frame have it right at once. May
+ * sleep.
+ *
+ * Return: true if the content is what it was.
+ */
+bool vmdedup_frame_repair(struct vmdedup_frame *frame, u64 seed, void *buf)
+{
+	u64 sum = frame->node.key.sum, now;
+	int bit = vmdedup_content_flipped(buf, seed, sum);
+
+	if (bit < 0)
+		return false;
+	flip(frame->page, bit);
+	/* As it is in memory: it may have changed since it was read. */
+	if (!vmdedup_frame_sum(frame, seed, buf, &now) && now == sum)
+		return true;
+	if (!PageHWPoison(frame->page))
+		flip(frame->page, bit);
+	return false;
+}
+
+/**
+ * vmdedup_frame_poison() - have the kernel know that a frame's memory is bad
+ * @frame: a frame
+ *
+ * Its page is not given to anybody any more, once it is free, and shows up in
+ * HardwareCorrupted of /proc/meminfo. Mappings stay: the kernel has no way to
+ * find those of a page like this. What vm.memory_failure_recovery asks for is
+ * done, which may be a panic. May sleep.
+ */
+void vmdedup_frame_poison(struct vmdedup_frame *frame)
+{
+#ifdef CONFIG_MEMORY_FAILURE
+	/* It says that it could not do more than to mark the page. */
+	if (!PageHWPoison(frame->page))
+		memory_failure(page_to_pfn(frame->page), 0);
+#else
+	/* Without a mark, what keeps it from being used again is a reference. */
+	get_page(frame->page);
+#endif
+}
+
+/**
  * vmdedup_frame_owns() - is this the page of a frame of this load?
  * @page: a page that is not anonymous, found in an anonymous mapping
  */
@@ -122,13 +213,19 @@ bool vmdedup_frame_owns(struct page *page)
  * vmdedup_pages_equal() - compare two pages
  * @a: a page
  * @b: another one
+ *
+ * One that is poisoned is not read, and equals nothing.
  */
 bool vmdedup_pages_equal(struct page *a, struct page *b)
 {
-	void *addr_a = kmap_local_page(a);
-	void *addr_b = kmap_local_page(b);
-	bool equal = !memcmp(addr_a, addr_b, PAGE_SIZE);
+	void *addr_a, *addr_b;
+	bool equal;
 
+	if (PageHWPoison(a) || PageHWPoison(b))
+		return false;
+	addr_a = kmap_local_page(a);
+	addr_b = kmap_local_page(b);
+	equal = !memcmp(addr_a, addr_b, PAGE_SIZE);
 	kunmap_local(addr_b);
 	kunmap_local(addr_a);
 	return equal;
@@ -141,8 +238,7 @@ bool vmdedup_pages_equal(struct page *a, struct page *b)
  */
 bool vmdedup_frame_equals(struct vmdedup_frame *frame, struct page *page)
 {
-	/* A frame is on no LRU list: memory_failure() only marks it. */
-	return !PageHWPoison(frame->page) && !PageHWPoison(page) &&
+	return !vmdedup_frame_bad(frame) &&
 	       vmdedup_pages_equal(frame->page, page);
 }
 

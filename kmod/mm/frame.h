@@ -24,10 +24,24 @@ struct vmdedup_frame *vmdedup_frame_make(struct mm_struct *mm,
 					 const struct vmdedup_key *key,
 					 u64 seed);
 void vmdedup_frame_free(struct vmdedup_frame *frame);
+int vmdedup_frame_sum(struct vmdedup_frame *frame, u64 seed, void *buf, u64 *sum);
+bool vmdedup_frame_repair(struct vmdedup_frame *frame, u64 seed, void *buf);
+void vmdedup_frame_poison(struct vmdedup_frame *frame);
 bool vmdedup_frame_owns(struct page *page);
 bool vmdedup_frame_equals(struct vmdedup_frame *frame, struct page *page);
 bool vmdedup_pages_equal(struct page *a, struct page *b);
 void vmdedup_frame_map(struct page *page, struct mm_struct *mm);
+
+/**
+ * vmdedup_frame_bad() - is a frame's memory not to be trusted?
+ * @frame: a frame
+ *
+ * A frame is on no LRU list: what memory_failure() does is to mark its page.
+ */
+static inline bool vmdedup_frame_bad(struct vmdedup_frame *frame)
+{
+	return READ_ONCE(frame->bad) || PageHWPoison(frame->page);
+}
 
 /**
  * vmdedup_frame_mappings() - how often a frame's page is mapped

@@ -65,7 +65,8 @@ static unsigned int window_compare(struct vmdedup_window *win,
 			tally->ev[VMDEDUP_EV_pages_zero_merged]++;
 		} else if (!page || !(win->src[i] & MIGRATE_PFN_MIGRATE)) {
 			merge_skip(&jobs[i], VMDEDUP_SKIP_BUSY, tally);
-		} else if (PageHWPoison(page)) {
+		} else if (PageHWPoison(page) ||
+			   (jobs[i].frame && vmdedup_frame_bad(jobs[i].frame))) {
 			merge_skip(&jobs[i], VMDEDUP_SKIP_POISONED, tally);
 		} else if (vmdedup_folio_given_up(page_folio(page), false)) {
 			/* MADV_FREE works by CPU-local batches: only now seen. */

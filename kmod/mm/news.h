@@ -24,6 +24,10 @@ struct vmdedup_space;
  * @broken: merged pages found private again, by a pass or of a storm
  * @took_ns: how long a pass took
  * @available: bytes of memory available
+ * @pfn: the number of a frame with a memory error
+ * @mappings: how often it is mapped, in the region if there is one
+ * @address: where first, in the region
+ * @repaired: the content of a corrupt frame is what it was
  */
 struct vmdedup_news {
 	enum vmdedup_event_type type;
@@ -34,6 +38,10 @@ struct vmdedup_news {
 	u64 broken;
 	u64 took_ns;
 	u64 available;
+	u64 pfn;
+	u64 mappings;
+	u64 address;
+	bool repaired;
 };
 
 /*

@@ -170,7 +170,8 @@ struct vmdedup_look vmdedup_look_pte(pte_t pte)
 		if (pte_uffd_wp(pte))
 			return skip(VMDEDUP_SKIP_UFFD);
 		if (!vmdedup_frame_owns(look.page))
-			return skip(VMDEDUP_SKIP_FOREIGN);
+			return skip(PageHWPoison(look.page) ?
+				    VMDEDUP_SKIP_POISONED : VMDEDUP_SKIP_FOREIGN);
 		look.kind = VMDEDUP_MERGED;
 		return look;
 	}

@@ -18,6 +18,7 @@
 #include "../mm/frame.h"
 #include "../mm/region.h"
 #include "engine.h"
+#include "quarantine.h"
 #include "sift.h"
 
 /* Sweeps that nobody privileged asks for take no more than this part of the time. */
@@ -110,22 +111,29 @@ static enum vmdedup_sweep sweep_visit(struct vmdedup_node *node, void *arg)
 	bool idle = vmdedup_stable_idle(frame);
 	int mappings = vmdedup_frame_mappings(frame->page);
 
+	/* A poisoned one is to be shared with nobody else. */
+	if (PageHWPoison(frame->page)) {
+		WRITE_ONCE(frame->bad, VMDEDUP_POISONED);
+		return VMDEDUP_SWEEP_ERASE;
+	}
 	if (mappings > 0) {
 		sweep->shared++;
 		sweep->sharing += mappings - 1;
 	}
-	/* A poisoned one is to be shared with nobody else. */
-	if (idle && (mappings <= 0 || PageHWPoison(frame->page)))
-		return VMDEDUP_SWEEP_ERASE;
-	return VMDEDUP_SWEEP_KEEP;
+	return idle && mappings <= 0 ? VMDEDUP_SWEEP_ERASE : VMDEDUP_SWEEP_KEEP;
 }
 
 static void sweep_release(struct vmdedup_node *node, void *arg)
 {
+	struct vmdedup_frame *frame = vmdedup_frame_of(node);
 	struct sweep *sweep = arg;
 
+	if (frame->bad) {
+		vmdedup_quarantine_add(frame);
+		return;
+	}
 	sweep->freed++;
-	vmdedup_frame_free(vmdedup_frame_of(node));
+	vmdedup_frame_free(frame);
 }
 
 static struct sweep sweep_locked(void)
@@ -139,6 +147,7 @@ static struct sweep sweep_locked(void)
 
 	lockdep_assert_held(&sweep_lock);
 	vmdedup_tree_sweep(&vmdedup_engine.stable, &ops, &sweep);
+	vmdedup_quarantine_mappings(&sweep.shared, &sweep.sharing);
 	sweep_ended = ktime_get_ns();
 	sweep_took = sweep_ended - began;
 	vmdedup_account_event(VMDEDUP_EV_frames_freed, sweep.freed);
@@ -222,8 +231,8 @@ bool vmdedup_account_sweep_if_due(u64 *saved)
 
 static u64 metadata_bytes(void)
 {
-	return vmdedup_tree_count(&vmdedup_engine.stable) *
-	       sizeof(struct vmdedup_frame) +
+	return (vmdedup_tree_count(&vmdedup_engine.stable) +
+		vmdedup_quarantine_count()) * sizeof(struct vmdedup_frame) +
 	       vmdedup_tree_count(&vmdedup_engine.unstable) *
 	       sizeof(struct vmdedup_cand) + vmdedup_cells_bytes() +
 	       vmdedup_sift_bytes();
@@ -243,6 +252,8 @@ static u64 gauge(enum vmdedup_gauge which)
 		return metadata_bytes();
 	case VMDEDUP_GAUGE_window_max_ns:
 		return atomic64_read(&window_max);
+	case VMDEDUP_GAUGE_frames_quarantined:
+		return vmdedup_quarantine_count();
 	case VMDEDUP_GAUGE_pages_zero:
 		return zero_pages();
 	case VMDEDUP_GAUGE_pages_shared:

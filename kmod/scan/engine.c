@@ -5,6 +5,7 @@
 #include "../mm/cells.h"
 #include "../mm/frame.h"
 #include "engine.h"
+#include "quarantine.h"
 #include "sift.h"
 
 /* As long as this part of all memory is available there is plenty. */
@@ -77,6 +78,7 @@ void vmdedup_engine_exit(void)
 	};
 
 	vmdedup_tree_sweep(&vmdedup_engine.stable, &ops, NULL);
+	vmdedup_quarantine_exit();
 	vmdedup_engine_age(0);
 	vmdedup_sift_forget();
 	vmdedup_cells_exit();

@@ -106,12 +106,21 @@ static struct vmdedup_key key_of(struct vmdedup_worker *worker,
 static unsigned int hash_chunk(struct vmdedup_worker *worker, bool later)
 {
 	struct vmdedup_chunk *chunk = &worker->chunk;
-	unsigned int i, hashed = 0;
+	unsigned int i, kept = 0, hashed = 0;
 
 	for (i = 0; i < chunk->nr; i++) {
-		struct vmdedup_sample *sample = &chunk->sample[i];
+		struct vmdedup_sample *sample = &chunk->sample[kept];
 		void *addr;
 
+		*sample = chunk->sample[i];
+		/* Since it was walked; or a part of a huge page, just now. */
+		if (sample->later == later && PageHWPoison(sample->page)) {
+			skip(worker, VMDEDUP_SKIP_POISONED);
+			if (!chunk->huge)
+				put_page(sample->page);
+			continue;
+		}
+		kept++;
 		if (sample->later != later)
 			continue;
 		hashed++;
@@ -122,6 +131,7 @@ static unsigned int hash_chunk(struct vmdedup_worker *worker, bool later)
 		kunmap_local(addr);
 		cond_resched();
 	}
+	chunk->nr = kept;
 	worker->tally.ev[VMDEDUP_EV_pages_hashed] += hashed;
 	return hashed;
 }

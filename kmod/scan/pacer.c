@@ -36,6 +36,23 @@ void vmdedup_pacer_tuned(void)
 }
 
 /**
+ * vmdedup_pacer_owe_cpu() - account CPU time that was not spent on a pass
+ * @ran: how much, ns
+ *
+ * Return: ns that the thread has to sleep, so that all together keep to the limit.
+ */
+u64 vmdedup_pacer_owe_cpu(u64 ran)
+{
+	unsigned int percent = READ_ONCE(vmdedup_tunables.cpu_limit);
+	u64 ns;
+
+	spin_lock(&pacer_lock);
+	ns = vmdedup_pace_cpu(&cpu_pace, ktime_get_ns(), ran, percent);
+	spin_unlock(&pacer_lock);
+	return ns;
+}
+
+/**
  * vmdedup_pacer_owe() - account what one of the threads has done
  * @all_pages: pages that a pass may have to look at
  * @pages: pages looked at

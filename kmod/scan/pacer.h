@@ -7,6 +7,7 @@
 
 int vmdedup_pacer_tuning(void);
 void vmdedup_pacer_tuned(void);
+u64 vmdedup_pacer_owe_cpu(u64 ran);
 u64 vmdedup_pacer_owe(u64 all_pages, u64 pages, u64 ran);
 
 #endif /* VMDEDUP_SCAN_PACER_H */

@@ -275,6 +275,10 @@ static void take_event(struct nlattr *nest, struct vn_event *event)
 	TAKE_U64(event->broken, tb, VMDEDUP_A_EVENT_BROKEN);
 	TAKE_U64(event->took_ns, tb, VMDEDUP_A_EVENT_TOOK_NS);
 	TAKE_U64(event->available, tb, VMDEDUP_A_EVENT_AVAILABLE);
+	TAKE_U64(event->pfn, tb, VMDEDUP_A_EVENT_PFN);
+	TAKE_U64(event->mappings, tb, VMDEDUP_A_EVENT_MAPPINGS);
+	TAKE_U64(event->address, tb, VMDEDUP_A_EVENT_ADDRESS);
+	TAKE_U8(event->repaired, tb, VMDEDUP_A_EVENT_REPAIRED);
 }
 
 static void got_stats(const struct nlmsghdr *nlh, void *arg)

@@ -72,8 +72,9 @@ struct vn_region {
 struct vn_event {
 	uint64_t time, guest, region, start, length;
 	uint64_t scanned, merged, broken, took_ns, available;
+	uint64_t pfn, mappings, address;
 	uint32_t type, pid;
-	uint8_t kvm;
+	uint8_t kvm, repaired;
 	char comm[32];
 	uint64_t has;
 };

@@ -25,6 +25,7 @@ static const struct {
 	{ "stats_interval_ms", 1000 },
 	{ "discover", 1 },
 	{ "threads", 0 },
+	{ "scrub_secs", 3600 },
 };
 
 static void tunables_reset(void)

@@ -95,6 +95,13 @@ void shim_bug(const char *file, int line, const char *what)
 	false; })
 #define WARN_ON(cond)	WARN_ON_ONCE(cond)
 
+#define BITS_PER_BYTE	8
+
+/* Only its size matters here. */
+struct list_head {
+	struct list_head *next, *prev;
+};
+
 /* Locks, which know their owner */
 
 typedef struct {

@@ -177,6 +177,49 @@ static void domains_are_unrelated(void **state)
 	free(page);
 }
 
+/* At both ends, and here and there; all of them would take an hour under ASan. */
+static void one_bit_is_found(void **state)
+{
+	static const int bits[] = { 0, 1, 7, 8, 63, 64, 5000, 8 * PAGE_SIZE - 1 };
+	u8 *page = new_random_page(), *copy = new_random_page();
+	u64 sum = vmdedup_content_sum(page, SEED);
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(bits); i++) {
+		int bit = bits[i];
+
+		page[bit / 8] ^= 1 << bit % 8;
+		memcpy(copy, page, PAGE_SIZE);
+		assert_int_equal(vmdedup_content_flipped(page, SEED, sum), bit);
+		/* It only tells. */
+		assert_memory_equal(page, copy, PAGE_SIZE);
+		page[bit / 8] ^= 1 << bit % 8;
+	}
+	free(copy);
+	free(page);
+}
+
+static void more_than_a_bit_is_not(void **state)
+{
+	u8 *page = new_random_page(), *copy = new_random_page();
+	u64 sum = vmdedup_content_sum(page, SEED);
+
+	(void)state;
+	/* Nor none at all. */
+	assert_int_equal(vmdedup_content_flipped(page, SEED, sum), -1);
+	page[17] ^= 3;
+	memcpy(copy, page, PAGE_SIZE);
+	assert_int_equal(vmdedup_content_flipped(page, SEED, sum), -1);
+	assert_memory_equal(page, copy, PAGE_SIZE);
+	/* By another seed it is another page's. */
+	page[17] ^= 1;
+	assert_int_equal(vmdedup_content_flipped(page, SEED + 1, sum), -1);
+	assert_int_equal(vmdedup_content_flipped(page, SEED, sum), 17 * 8 + 1);
+	free(copy);
+	free(page);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -188,6 +231,8 @@ int main(void)
 		cmocka_unit_test(sum_depends_on_seed),
 		cmocka_unit_test(seeds_differ),
 		cmocka_unit_test(domains_are_unrelated),
+		cmocka_unit_test(one_bit_is_found),
+		cmocka_unit_test(more_than_a_bit_is_not),
 	};
 
 	return cmocka_run_group_tests_name("content", tests, NULL, NULL);

@@ -187,6 +187,101 @@ static void sweep_of_idle_frames(void **state)
 	assert_int_equal(vmdedup_tree_count(&tree), 0);
 }
 
+#define WALKED	1000
+
+static struct vmdedup_frame walked[WALKED];
+
+static void add_walked(unsigned int i)
+{
+	walked[i] = new_frame(i % 3, i * 0x9e3779b97f4a7c15ULL);
+	assert_ptr_equal(vmdedup_stable_add(&tree, &walked[i]), &walked[i]);
+	vmdedup_stable_put(&walked[i]);
+}
+
+/* Each is met once, in use; and the next round begins anew. */
+static void walk_meets_all(void **state)
+{
+	struct vmdedup_cursor cursor = {};
+	struct vmdedup_frame *frame;
+	unsigned int i, round;
+
+	(void)state;
+	assert_null(vmdedup_stable_next(&tree, &cursor));
+	for (i = 0; i < WALKED; i++)
+		add_walked(i);
+	for (round = 0; round < 3; round++) {
+		unsigned int met = 0;
+		bool seen[WALKED] = {};
+
+		while ((frame = vmdedup_stable_next(&tree, &cursor))) {
+			i = frame - walked;
+			assert_in_range(i, 0, WALKED - 1);
+			assert_false(seen[i]);
+			seen[i] = true;
+			met++;
+			assert_int_equal(users(frame), 1);
+			vmdedup_stable_put(frame);
+		}
+		assert_int_equal(met, WALKED);
+	}
+}
+
+/* What it met last, and any other, may be gone when it goes on. */
+static void walk_of_what_changes(void **state)
+{
+	static const struct vmdedup_key none;
+	struct vmdedup_cursor cursor = {};
+	struct vmdedup_frame *frame;
+	unsigned int i, met = 0;
+
+	(void)state;
+	for (i = 0; i < WALKED / 2; i++)
+		add_walked(i);
+	while ((frame = vmdedup_stable_next(&tree, &cursor))) {
+		/* Frames of the second half come and go. */
+		unsigned int other = WALKED / 2 + met % (WALKED / 2);
+
+		met += frame < &walked[WALKED / 2];
+		if (frame < &walked[WALKED / 2] &&
+		    !walked[other].node.key.sum)
+			add_walked(other);
+		if (frame >= &walked[WALKED / 2]) {
+			assert_true(vmdedup_stable_expel(&tree, frame,
+							 VMDEDUP_CORRUPT));
+			frame->node.key = none;
+		}
+		vmdedup_stable_put(frame);
+	}
+	assert_int_equal(met, WALKED / 2);
+}
+
+static void expel_takes_out(void **state)
+{
+	struct vmdedup_frame frame = new_frame(1, 2), next = new_frame(1, 2);
+
+	(void)state;
+	vmdedup_stable_add(&tree, &frame);
+	vmdedup_stable_dup(&frame);
+	assert_int_equal(frame.bad, VMDEDUP_GOOD);
+	assert_true(vmdedup_stable_expel(&tree, &frame, VMDEDUP_CORRUPT));
+	assert_int_equal(frame.bad, VMDEDUP_CORRUPT);
+	/* Its users still have it, nobody else can. */
+	assert_int_equal(users(&frame), 2);
+	assert_null(vmdedup_stable_get(&tree, &frame.node.key));
+	assert_int_equal(vmdedup_tree_count(&tree), 0);
+	/* Once is enough, and what it was found to be remains. */
+	assert_false(vmdedup_stable_expel(&tree, &frame, VMDEDUP_POISONED));
+	assert_int_equal(frame.bad, VMDEDUP_CORRUPT);
+	/* Another one takes its place, and is left alone by whoever had it. */
+	assert_ptr_equal(vmdedup_stable_add(&tree, &next), &next);
+	assert_false(vmdedup_stable_expel(&tree, &frame, VMDEDUP_CORRUPT));
+	assert_true(vmdedup_stable_has(&tree, &next.node.key));
+	assert_int_equal(vmdedup_tree_count(&tree), 1);
+	vmdedup_stable_put(&frame);
+	vmdedup_stable_put(&frame);
+	assert_true(vmdedup_stable_idle(&frame));
+}
+
 #define TEST(fn) cmocka_unit_test_setup(fn, setup)
 
 int main(void)
@@ -201,6 +296,9 @@ int main(void)
 		TEST(domains_are_apart),
 		TEST(page_is_left_alone),
 		TEST(sweep_of_idle_frames),
+		TEST(walk_meets_all),
+		TEST(walk_of_what_changes),
+		TEST(expel_takes_out),
 	};
 
 	return cmocka_run_group_tests_name("stable", tests, NULL, NULL);

@@ -68,6 +68,10 @@ static const struct vmdedup_field event_fields[] = {
 	EVENT(U64, BROKEN, broken),
 	EVENT(U64, TOOK_NS, took_ns),
 	EVENT(U64, AVAILABLE, available),
+	EVENT(U64, PFN, pfn),
+	EVENT(U64, MAPPINGS, mappings),
+	EVENT(U64, ADDRESS, address),
+	EVENT(U8, REPAIRED, repaired),
 };
 
 #define SET(NAME, fields) \

@@ -126,6 +126,10 @@ struct vmdedup_region {
  * @broken: pages: of the pass, of the storm
  * @took_ns: the pass from begin to end
  * @available: bytes of memory available
+ * @pfn: page frame number of a shared frame
+ * @mappings: pages that map it: of that region, if there is one
+ * @address: where the first of them is in it
+ * @repaired: one bit of it was wrong, and was put right
  * @pid: of the guest
  * @kvm: the guest is the owner of a KVM virtual machine
  * @comm: of the guest: not to be trusted on a terminal
@@ -143,8 +147,12 @@ struct vmdedup_event {
 	uint64_t broken;
 	uint64_t took_ns;
 	uint64_t available;
+	uint64_t pfn;
+	uint64_t mappings;
+	uint64_t address;
 	uint32_t pid;
 	uint8_t kvm;
+	uint8_t repaired;
 	char comm[VMDEDUP_COMM_MAX];
 };
 

@@ -25,6 +25,8 @@
 	X(run, "0, 1 or 2", "0: stopped, 1: scans, 2: stops and unmerges all") \
 	X(scan_rate, "pages per second, to 1000000000; 0: automatic",	\
 	  "pages looked at, at the most")				\
+	X(scrub_secs, "seconds, to 604800; 0: never",			\
+	  "seconds to check all shared frames for memory errors once")	\
 	X(stats_interval_ms, "milliseconds", "how often statistics go to who listens") \
 	X(target_pass_secs, "1 to 86400", "seconds for a pass, if scan_rate is 0") \
 	X(threads, "1 to 64; 0: one for each 4 CPUs, 8 at the most",	\

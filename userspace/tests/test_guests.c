@@ -356,6 +356,7 @@ static void send_events(struct bench *bench)
 		.time = 12345678901, .guest_id = 3, .pid = 1234, .kvm = 1, .region_id = 9,
 		.start = RAM, .length = 512 * MIB, .scanned = 131072, .merged = 90000,
 		.broken = 12, .took_ns = 6100000000, .available = 3 * MIB, .comm = "qemu\x1b[",
+		.pfn = 0x123456, .mappings = 2, .address = RAM + MIB, .repaired = 1,
 	};
 
 	event(bench, VMDEDUP_EVENT_GUEST_APPEARED,
@@ -367,6 +368,10 @@ static void send_events(struct bench *bench)
 	event(bench, VMDEDUP_EVENT_COW_STORM,
 	      HAS(GUEST_ID) | HAS(PID) | HAS(COMM) | HAS(MERGED) | HAS(BROKEN), &values);
 	event(bench, VMDEDUP_EVENT_RESERVE_LOW, HAS(AVAILABLE), &values);
+	event(bench, VMDEDUP_EVENT_FRAME_CORRUPT,
+	      HAS(GUEST_ID) | HAS(PID) | HAS(REGION_ID) | HAS(PFN) | HAS(MAPPINGS) | HAS(ADDRESS) |
+	      HAS(REPAIRED), &values);
+	event(bench, VMDEDUP_EVENT_FRAME_POISONED, HAS(PFN) | HAS(MAPPINGS), &values);
 	event(bench, 1000, HAS(GUEST_ID), &values);
 	fake_link_news(&bench->link, fake_stats_message(&bench->link.stats));
 }
@@ -380,7 +385,7 @@ static void test_monitor(void **state)
 	run_golden(bench, "monitor --events --stats --timeout 0.01", "monitor");
 	assert_int_equal(bench->link.groups, 1 << FAKE_GROUP_STATS | 1 << FAKE_GROUP_EVENTS);
 	send_events(bench);
-	run_golden(bench, "monitor --json --count 7", "monitor-json");
+	run_golden(bench, "monitor --json --count 9", "monitor-json");
 	send_events(bench);
 	run(bench, "monitor --count 2");
 	assert_int_equal(lines_of(bench->out), 2);

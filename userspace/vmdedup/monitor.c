@@ -80,6 +80,14 @@ static void print_event(const struct vmdedup_event *event)
 		printf(", took %s", human_time(event->took_ns, text));
 	if (VMDEDUP_HAS(event, EVENT_AVAILABLE))
 		printf(", %s available", human_size(event->available, text));
+	if (VMDEDUP_HAS(event, EVENT_PFN))
+		printf(", frame %#" PRIx64, event->pfn);
+	if (VMDEDUP_HAS(event, EVENT_MAPPINGS))
+		printf(", mapped %" PRIu64 " times", event->mappings);
+	if (VMDEDUP_HAS(event, EVENT_ADDRESS))
+		printf(", at %#" PRIx64, event->address);
+	if (VMDEDUP_HAS(event, EVENT_REPAIRED) && event->repaired)
+		fputs(", one bit, put right", stdout);
 	putchar('\n');
 }
 

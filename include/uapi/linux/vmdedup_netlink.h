@@ -127,7 +127,18 @@ enum vmdedup_attr {
 	X(saved_bytes,		GAUGE,	 "memory saved by pages_sharing and pages_zero") \
 	X(metadata_bytes,	GAUGE,					\
 	  "memory used to remember sketches, frames, candidates and chunks") \
-	X(window_max_ns,	GAUGE,	 "longest time that a run was unmapped, nanoseconds")
+	X(window_max_ns,	GAUGE,	 "longest time that a run was unmapped, nanoseconds") \
+	X(frames_scrubbed,	COUNTER, "shared frames checked for memory errors") \
+	X(scrub_rounds,		COUNTER, "complete rounds of checks over all shared frames") \
+	X(scrub_ns,		COUNTER, "CPU time spent on these checks, nanoseconds") \
+	X(frames_corrupt,	COUNTER,				\
+	  "shared frames whose content had changed, taken out of use")	\
+	X(frames_repaired,	COUNTER,				\
+	  "of these, frames whose content was put right: one bit was wrong") \
+	X(frames_poisoned,	COUNTER,				\
+	  "shared frames marked as poisoned by the kernel, taken out of use") \
+	X(frames_quarantined,	GAUGE,					\
+	  "frames out of use for a memory error that are still kept for those who map them")
 
 enum vmdedup_attr_stats {
 	VMDEDUP_A_STATS_UNSPEC,
@@ -216,7 +227,11 @@ enum vmdedup_attr_region {
 	X(COW_STORM,		cow_storm,				\
 	  "much of what was merged in a guest was written to since the last pass") \
 	X(RESERVE_LOW,		reserve_low,				\
-	  "free memory might not suffice if guests write to what is merged")
+	  "free memory might not suffice if guests write to what is merged") \
+	X(FRAME_CORRUPT,	frame_corrupt,				\
+	  "the content of a shared frame has changed: a memory error")	\
+	X(FRAME_POISONED,	frame_poisoned,				\
+	  "the kernel has marked a shared frame as poisoned")
 
 enum vmdedup_event_type {
 #define VMDEDUP_EVENT_TYPE_ENUM(NAME, name, what) VMDEDUP_EVENT_##NAME,
@@ -225,7 +240,11 @@ enum vmdedup_event_type {
 	VMDEDUP_EVENT_NR
 };
 
-/* Those that make sense for the type of the event are there. */
+/*
+ * Those that make sense for the type of the event are there. Of a frame with a
+ * memory error, there is one event for each region that maps it; or one without
+ * a region if none does, by the time that all have been searched.
+ */
 enum vmdedup_attr_event {
 	VMDEDUP_A_EVENT_UNSPEC,
 	VMDEDUP_A_EVENT_PAD,
@@ -243,6 +262,10 @@ enum vmdedup_attr_event {
 	VMDEDUP_A_EVENT_BROKEN,		/* u64, pages: of the pass, of the storm */
 	VMDEDUP_A_EVENT_TOOK_NS,	/* u64, the pass from begin to end */
 	VMDEDUP_A_EVENT_AVAILABLE,	/* u64, bytes of memory available */
+	VMDEDUP_A_EVENT_PFN,		/* u64, page frame number of a frame */
+	VMDEDUP_A_EVENT_MAPPINGS,	/* u64, pages that map it: of the region, if any */
+	VMDEDUP_A_EVENT_ADDRESS,	/* u64, that of the first of them in the region */
+	VMDEDUP_A_EVENT_REPAIRED,	/* u8, 1: one bit was wrong, and was put right */
 
 	__VMDEDUP_A_EVENT_MAX,
 	VMDEDUP_A_EVENT_MAX = __VMDEDUP_A_EVENT_MAX - 1
