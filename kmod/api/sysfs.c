@@ -25,6 +25,8 @@ static int unmerge_all(void)
 	int err = 0;
 
 	vmdedup_engine_void_jobs();
+	/* All of it or nothing, as far as can be known. */
+	err = vmdedup_unmerge_check();
 	while (!err && (region = vmdedup_region_next(id))) {
 		id = region->id;
 		err = vmdedup_unmerge_region(region, false, &pages);
