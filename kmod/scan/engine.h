@@ -28,7 +28,8 @@ enum vmdedup_run {
 	X(cpu_limit,		0, 100, 0)				\
 	X(stats_interval_ms,	100, 3600000, 1000)			\
 	X(discover,		0, 1, 1)				\
-	X(threads,		0, VMDEDUP_THREADS_MAX, 0)
+	X(threads,		0, VMDEDUP_THREADS_MAX, 0)		\
+	X(max_regions,		0, VMDEDUP_MAX_REGIONS, 1024)
 
 /**
  * struct vmdedup_tunables - see Documentation/ABI for each
