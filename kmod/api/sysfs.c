@@ -12,6 +12,7 @@
 #include "../scan/engine.h"
 #include "../scan/recount.h"
 #include "../scan/scanner.h"
+#include "../scan/watch.h"
 #include "api.h"
 #include "kapi.h"
 
@@ -71,6 +72,7 @@ static ssize_t tunable_store(const char *buf, size_t count, unsigned int *value,
 	mutex_unlock(&tunable_lock);
 	vmdedup_scanner_tuned();
 	vmdedup_netlink_tuned();
+	vmdedup_watch_tuned();
 	if (value == &vmdedup_tunables.discover)
 		vmdedup_kapi_look_again();
 	return err ?: count;

@@ -24,6 +24,7 @@ struct vmdedup_space;
  * @broken: merged pages found private again, by a pass or of a storm
  * @took_ns: how long a pass took
  * @available: bytes of memory available
+ * @reserve: bytes held in reserve
  */
 struct vmdedup_news {
 	enum vmdedup_event_type type;
@@ -34,6 +35,7 @@ struct vmdedup_news {
 	u64 broken;
 	u64 took_ns;
 	u64 available;
+	u64 reserve;
 };
 
 /*

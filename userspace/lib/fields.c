@@ -68,6 +68,7 @@ static const struct vmdedup_field event_fields[] = {
 	EVENT(U64, BROKEN, broken),
 	EVENT(U64, TOOK_NS, took_ns),
 	EVENT(U64, AVAILABLE, available),
+	EVENT(U64, RESERVE, reserve),
 };
 
 #define SET(NAME, fields) \

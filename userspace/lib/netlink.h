@@ -126,6 +126,7 @@ struct vmdedup_region {
  * @broken: pages: of the pass, of the storm
  * @took_ns: the pass from begin to end
  * @available: bytes of memory available
+ * @reserve: bytes held in reserve
  * @pid: of the guest
  * @kvm: the guest is the owner of a KVM virtual machine
  * @comm: of the guest: not to be trusted on a terminal
@@ -143,6 +144,7 @@ struct vmdedup_event {
 	uint64_t broken;
 	uint64_t took_ns;
 	uint64_t available;
+	uint64_t reserve;
 	uint32_t pid;
 	uint8_t kvm;
 	char comm[VMDEDUP_COMM_MAX];

@@ -355,7 +355,8 @@ static void send_events(struct bench *bench)
 	struct vmdedup_event values = {
 		.time = 12345678901, .guest_id = 3, .pid = 1234, .kvm = 1, .region_id = 9,
 		.start = RAM, .length = 512 * MIB, .scanned = 131072, .merged = 90000,
-		.broken = 12, .took_ns = 6100000000, .available = 3 * MIB, .comm = "qemu\x1b[",
+		.broken = 12, .took_ns = 6100000000, .available = 3 * MIB,
+		.reserve = MIB, .comm = "qemu\x1b[",
 	};
 
 	event(bench, VMDEDUP_EVENT_GUEST_APPEARED,
@@ -366,7 +367,7 @@ static void send_events(struct bench *bench)
 	      HAS(SCANNED) | HAS(MERGED) | HAS(BROKEN) | HAS(TOOK_NS), &values);
 	event(bench, VMDEDUP_EVENT_COW_STORM,
 	      HAS(GUEST_ID) | HAS(PID) | HAS(COMM) | HAS(MERGED) | HAS(BROKEN), &values);
-	event(bench, VMDEDUP_EVENT_RESERVE_LOW, HAS(AVAILABLE), &values);
+	event(bench, VMDEDUP_EVENT_RESERVE_LOW, HAS(AVAILABLE) | HAS(RESERVE), &values);
 	event(bench, 1000, HAS(GUEST_ID), &values);
 	fake_link_news(&bench->link, fake_stats_message(&bench->link.stats));
 }

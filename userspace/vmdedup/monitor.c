@@ -80,6 +80,8 @@ static void print_event(const struct vmdedup_event *event)
 		printf(", took %s", human_time(event->took_ns, text));
 	if (VMDEDUP_HAS(event, EVENT_AVAILABLE))
 		printf(", %s available", human_size(event->available, text));
+	if (VMDEDUP_HAS(event, EVENT_RESERVE))
+		printf(", %s in reserve", human_size(event->reserve, text));
 	putchar('\n');
 }
 

@@ -123,7 +123,11 @@ enum vmdedup_attr {
 	X(saved_bytes,		GAUGE,	 "memory saved by pages_sharing and pages_zero") \
 	X(metadata_bytes,	GAUGE,					\
 	  "memory used to remember sketches, frames, candidates and chunks") \
-	X(window_max_ns,	GAUGE,	 "longest time that a run was unmapped, nanoseconds")
+	X(window_max_ns,	GAUGE,	 "longest time that a run was unmapped, nanoseconds") \
+	X(reserve_pages,	GAUGE,	 "free pages held in reserve")	\
+	X(reserve_target,	GAUGE,	 "free pages to be held in reserve") \
+	X(reserve_drained,	COUNTER,				\
+	  "pages of the reserve given back because memory was short")
 
 enum vmdedup_attr_stats {
 	VMDEDUP_A_STATS_UNSPEC,
@@ -212,7 +216,7 @@ enum vmdedup_attr_region {
 	X(COW_STORM,		cow_storm,				\
 	  "much of what was merged in a guest was written to since the last pass") \
 	X(RESERVE_LOW,		reserve_low,				\
-	  "free memory might not suffice if guests write to what is merged")
+	  "memory might not suffice if guests write to what is merged, or the reserve drains")
 
 enum vmdedup_event_type {
 #define VMDEDUP_EVENT_TYPE_ENUM(NAME, name, what) VMDEDUP_EVENT_##NAME,
@@ -239,6 +243,7 @@ enum vmdedup_attr_event {
 	VMDEDUP_A_EVENT_BROKEN,		/* u64, pages: of the pass, of the storm */
 	VMDEDUP_A_EVENT_TOOK_NS,	/* u64, the pass from begin to end */
 	VMDEDUP_A_EVENT_AVAILABLE,	/* u64, bytes of memory available */
+	VMDEDUP_A_EVENT_RESERVE,	/* u64, bytes held in reserve, not available */
 
 	__VMDEDUP_A_EVENT_MAX,
 	VMDEDUP_A_EVENT_MAX = __VMDEDUP_A_EVENT_MAX - 1
