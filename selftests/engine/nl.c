@@ -275,6 +275,7 @@ static void take_event(struct nlattr *nest, struct vn_event *event)
 	TAKE_U64(event->broken, tb, VMDEDUP_A_EVENT_BROKEN);
 	TAKE_U64(event->took_ns, tb, VMDEDUP_A_EVENT_TOOK_NS);
 	TAKE_U64(event->available, tb, VMDEDUP_A_EVENT_AVAILABLE);
+	TAKE_U64(event->reserve, tb, VMDEDUP_A_EVENT_RESERVE);
 }
 
 static void got_stats(const struct nlmsghdr *nlh, void *arg)

@@ -16,7 +16,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/module.sh"
 sysfs=/sys/class/misc/vmdedup
 all=(merge account vmaops huge swap pinned lifecycle churn badinput refuse
-	netlink badnetlink ledger policy scan adverse lostwrite command.sh unload.sh)
+	netlink badnetlink ledger policy scan adverse limits reserve lostwrite command.sh unload.sh)
 # Only where the kernel can tell.
 [ ! -e /sys/kernel/debug/kmemleak ] || all+=(kmemleak.sh)
 

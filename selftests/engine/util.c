@@ -25,6 +25,9 @@ static const struct {
 	{ "stats_interval_ms", 1000 },
 	{ "discover", 1 },
 	{ "threads", 0 },
+	{ "reserve_mib", 0 },
+	{ "reserve_percent", 0 },
+	{ "max_regions", 1024 },
 };
 
 static void tunables_reset(void)
