@@ -12,6 +12,7 @@
 #include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <linux/user_namespace.h>
 
 #include <uapi/linux/vmdedup.h>
 
@@ -35,6 +36,13 @@ static bool may_manage(struct mm_struct *mm, struct pid *pid)
 static bool may_see(struct mm_struct *mm, struct pid *pid)
 {
 	return mm == current->mm || vmdedup_compat_may_ptrace(mm, pid, false);
+}
+
+/* How many registrations the caller's user may have. */
+static unsigned int region_limit(void)
+{
+	return ns_capable_noaudit(&init_user_ns, CAP_SYS_RESOURCE) ?
+	       VMDEDUP_NO_LIMIT : READ_ONCE(vmdedup_tunables.max_regions);
 }
 
 /* A process as the caller knows it, and its address space. */
@@ -138,6 +146,8 @@ static int register_in(struct target *target, struct vmdedup_register *arg,
 		.uid = target->uid,
 		.start = arg->start,
 		.end = arg->start + arg->length,
+		.payer = vmdedup_due_payer(current_cred()),
+		.limit = region_limit(),
 	};
 	int err;
 
@@ -415,7 +425,7 @@ static long vmdedup_ioctl(struct file *file, unsigned int cmd,
 
 static int vmdedup_open(struct inode *inode, struct file *file)
 {
-	struct vmdedup_owner *owner = kzalloc(sizeof(*owner), GFP_KERNEL);
+	struct vmdedup_owner *owner = kzalloc(sizeof(*owner), GFP_KERNEL_ACCOUNT);
 
 	if (!owner)
 		return -ENOMEM;

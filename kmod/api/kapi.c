@@ -42,7 +42,7 @@ EXPORT_SYMBOL_GPL(vmdedup_kapi_owner_release);
 
 /**
  * vmdedup_kapi_register() - look after a range of a guest's memory
- * @args: the request: all but @flags, which is set here. The caller keeps
+ * @args: the request: all but @flags and @limit, which are set here. The caller keeps
  *	@args->mm by a reference of its own (mmgrab() will do: a region of an
  *	address space that has ended is removed by and by)
  *
@@ -64,6 +64,8 @@ int vmdedup_kapi_register(struct vmdedup_register_args *args)
 	    args->end > args->mm->task_size)
 		return -EINVAL;
 	args->flags = VMDEDUP_REGION_DISCOVERED;
+	/* Who finds guests does not do so for a user. */
+	args->limit = VMDEDUP_NO_LIMIT;
 	err = vmdedup_region_register(args);
 	if (!err)
 		vmdedup_scanner_welcome();

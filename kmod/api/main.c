@@ -9,6 +9,7 @@
 
 #include "../mm/exclude.h"
 #include "../mm/region.h"
+#include "../mm/reserve.h"
 #include "../scan/engine.h"
 #include "../scan/scanner.h"
 #include "../scan/scrub.h"
@@ -32,9 +33,12 @@ static int __init vmdedup_init(void)
 	err = vmdedup_netlink_init();
 	if (err)
 		goto exit_engine;
-	err = vmdedup_scanner_start();
+	err = vmdedup_reserve_init();
 	if (err)
 		goto exit_netlink;
+	err = vmdedup_scanner_start();
+	if (err)
+		goto exit_reserve;
 	err = vmdedup_scrub_start();
 	if (err)
 		goto stop_scanner;
@@ -48,6 +52,8 @@ stop_scrub:
 	vmdedup_scrub_stop();
 stop_scanner:
 	vmdedup_scanner_stop();
+exit_reserve:
+	vmdedup_reserve_exit();
 exit_netlink:
 	vmdedup_netlink_exit();
 exit_engine:
@@ -61,6 +67,7 @@ static void __exit vmdedup_exit(void)
 	misc_deregister(&vmdedup_device);
 	vmdedup_scanner_stop();
 	vmdedup_scrub_stop();
+	vmdedup_reserve_exit();
 	vmdedup_region_remove_all();
 	vmdedup_netlink_exit();
 	vmdedup_exclude_exit();

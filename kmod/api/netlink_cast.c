@@ -121,8 +121,11 @@ static int put_numbers(struct sk_buff *skb, const struct vmdedup_news *news)
 			return -EMSGSIZE;
 		break;
 	case VMDEDUP_EVENT_RESERVE_LOW:
-		return put_event_u64(skb, VMDEDUP_A_EVENT_AVAILABLE,
-				     news->available);
+		if (put_event_u64(skb, VMDEDUP_A_EVENT_AVAILABLE,
+				  news->available) ||
+		    put_event_u64(skb, VMDEDUP_A_EVENT_RESERVE, news->reserve))
+			return -EMSGSIZE;
+		break;
 	case VMDEDUP_EVENT_FRAME_CORRUPT:
 	case VMDEDUP_EVENT_FRAME_POISONED:
 		return put_frame(skb, news);
@@ -155,15 +158,17 @@ static int put_event(struct sk_buff *skb, const struct vmdedup_news *news)
 /* Never waits for memory: a registration is not to be held up by its news. */
 static void cast_event(const struct vmdedup_news *news)
 {
+	/* But that memory is short must be heard of even then. */
+	gfp_t gfp = (news->type == VMDEDUP_EVENT_RESERVE_LOW ? GFP_ATOMIC :
+		     GFP_NOWAIT) | __GFP_NOWARN;
 	struct sk_buff *skb;
 
 	if (!listeners(VMDEDUP_GROUP_EVENTS))
 		return;
-	skb = genlmsg_new(EVENT_SIZE, GFP_NOWAIT | __GFP_NOWARN);
+	skb = genlmsg_new(EVENT_SIZE, gfp);
 	if (skb && !put_event(skb, news)) {
 		genlmsg_multicast(&vmdedup_family, skb, 0,
-				  VMDEDUP_GROUP_EVENTS,
-				  GFP_NOWAIT | __GFP_NOWARN);
+				  VMDEDUP_GROUP_EVENTS, gfp);
 		return;
 	}
 	nlmsg_free(skb);

@@ -13,6 +13,7 @@
 #include "../scan/recount.h"
 #include "../scan/scanner.h"
 #include "../scan/scrub.h"
+#include "../scan/watch.h"
 #include "api.h"
 #include "kapi.h"
 
@@ -26,6 +27,8 @@ static int unmerge_all(void)
 	int err = 0;
 
 	vmdedup_engine_void_jobs();
+	/* All of it or nothing, as far as can be known. */
+	err = vmdedup_unmerge_check();
 	while (!err && (region = vmdedup_region_next(id))) {
 		id = region->id;
 		err = vmdedup_unmerge_region(region, false, &pages);
@@ -71,6 +74,7 @@ static ssize_t tunable_store(const char *buf, size_t count, unsigned int *value,
 	vmdedup_scanner_tuned();
 	vmdedup_scrub_wake();
 	vmdedup_netlink_tuned();
+	vmdedup_watch_tuned();
 	if (value == &vmdedup_tunables.discover)
 		vmdedup_kapi_look_again();
 	return err ?: count;

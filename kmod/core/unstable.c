@@ -22,11 +22,14 @@ void vmdedup_cand_cache_exit(void)
 
 /**
  * vmdedup_cand_alloc() - allocate a candidate; may sleep
+ *
+ * It is charged to whom the caller says.
+ *
  * Return: the candidate, its members not set, or NULL.
  */
 struct vmdedup_cand *vmdedup_cand_alloc(void)
 {
-	return kmem_cache_alloc(cand_cache, GFP_KERNEL | __GFP_NOWARN |
+	return kmem_cache_alloc(cand_cache, GFP_KERNEL_ACCOUNT | __GFP_NOWARN |
 				__GFP_NORETRY);
 }
 

@@ -4,9 +4,14 @@
 #include <linux/slab.h>
 
 #include "cells.h"
+#include "charge.h"
 
-/* A cell is no reason to have the kernel kill somebody: others wait for us. */
-#define CELL_GFP	(GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY)
+/*
+ * A cell is no reason to have the kernel kill somebody: others wait for us. It is
+ * charged to whoever's memory it is of: there is one for each chunk that they have
+ * touched since it was looked at last, which may be more than they have at a time.
+ */
+#define CELL_GFP	(GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_NORETRY)
 /* Cells dropped under one hold of the region's lock. */
 #define DROP_BATCH	64
 
@@ -52,20 +57,10 @@ struct vmdedup_cell *vmdedup_cell_find(struct vmdedup_region *region,
 	return xa_load(&region->cells, index);
 }
 
-/**
- * vmdedup_cell_prepare() - have a cell for a chunk
- * @region: not locked
- * @index: the chunk's
- *
- * Without memory there is none until the next time. May sleep.
- */
-void vmdedup_cell_prepare(struct vmdedup_region *region, unsigned long index)
+static void cell_make(struct vmdedup_region *region, unsigned long index)
 {
-	struct vmdedup_cell *cell;
+	struct vmdedup_cell *cell = kmem_cache_zalloc(cell_cache, CELL_GFP);
 
-	if (xa_load(&region->cells, index))
-		return;
-	cell = kmem_cache_zalloc(cell_cache, CELL_GFP);
 	if (!cell)
 		return;
 	spin_lock(&region->lock);
@@ -76,6 +71,24 @@ void vmdedup_cell_prepare(struct vmdedup_region *region, unsigned long index)
 		kmem_cache_free(cell_cache, cell);
 	else
 		atomic_long_inc(&nr_cells);
+}
+
+/**
+ * vmdedup_cell_prepare() - have a cell for a chunk
+ * @region: not locked
+ * @index: the chunk's
+ *
+ * Without memory there is none until the next time. May sleep.
+ */
+void vmdedup_cell_prepare(struct vmdedup_region *region, unsigned long index)
+{
+	struct vmdedup_charge charge;
+
+	if (xa_load(&region->cells, index))
+		return;
+	vmdedup_charge_begin(&charge, region->space->mm);
+	cell_make(region, index);
+	vmdedup_charge_end(&charge);
 }
 
 /**

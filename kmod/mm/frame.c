@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/highmem.h>
-#include <linux/memcontrol.h>
 #include <linux/random.h>
-#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/vmstat.h>
 
 #include "../compat/compat.h"
 #include "../core/content.h"
+#include "charge.h"
 #include "frame.h"
 
 static struct kmem_cache *frame_cache;
@@ -41,14 +40,13 @@ void vmdedup_frame_exit(void)
  */
 static struct page *frame_page(struct mm_struct *mm)
 {
-	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(mm), *old;
+	struct vmdedup_charge charge;
 	struct page *page;
 
-	old = set_active_memcg(memcg);
+	vmdedup_charge_begin(&charge, mm);
 	page = alloc_page(GFP_HIGHUSER | __GFP_ACCOUNT | __GFP_NOWARN |
 			  __GFP_NORETRY);
-	set_active_memcg(old);
-	mem_cgroup_put(memcg);
+	vmdedup_charge_end(&charge);
 	return page;
 }
 

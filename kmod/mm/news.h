@@ -28,6 +28,7 @@ struct vmdedup_space;
  * @mappings: how often it is mapped, in the region if there is one
  * @address: where first, in the region
  * @repaired: the content of a corrupt frame is what it was
+ * @reserve: bytes held in reserve
  */
 struct vmdedup_news {
 	enum vmdedup_event_type type;
@@ -42,6 +43,7 @@ struct vmdedup_news {
 	u64 mappings;
 	u64 address;
 	bool repaired;
+	u64 reserve;
 };
 
 /*

@@ -21,6 +21,7 @@ struct hold {
 	struct list_head in_owner;
 	struct vmdedup_owner *owner;
 	struct vmdedup_region *region;
+	struct vmdedup_due due;
 };
 
 /* Regions by id. Changed under the registry lock, read under RCU. */
@@ -198,26 +199,55 @@ static void hold_del(struct hold *hold)
 {
 	list_del(&hold->in_region);
 	list_del(&hold->in_owner);
+	vmdedup_due_drop(&hold->due);
 	kfree(hold);
 }
 
-/* Make a request one of the holders; @hold is used up, or freed. */
+/* Was the same registered before, in the same way? */
+static bool is_again(struct vmdedup_region *region,
+		     struct vmdedup_register_args *args)
+{
+	return args->flags & VMDEDUP_REGION_PERSIST ?
+	       region->flags & VMDEDUP_REGION_PERSIST :
+	       !!hold_find(region, args->owner);
+}
+
+/* Make a request one of the holders, which it was not; @hold is used up. */
 static void region_adopt(struct vmdedup_region *region,
-			 struct vmdedup_register_args *args, struct hold *hold)
+			 struct vmdedup_register_args *args, struct hold *hold,
+			 const struct vmdedup_due *due)
 {
 	lockdep_assert_held(&vmdedup_registry_lock);
 	if (args->flags & VMDEDUP_REGION_DISCOVERED)
 		WRITE_ONCE(region->space->kvm, true);
-	if (args->flags & VMDEDUP_REGION_PERSIST)
-		WRITE_ONCE(region->flags,
-			   region->flags | VMDEDUP_REGION_PERSIST);
-	if (hold && !hold_find(region, args->owner))
+	if (hold) {
+		hold->due = *due;
 		hold_add(hold, region, args->owner);
-	else
-		kfree(hold);
+	} else {
+		WRITE_ONCE(region->flags, region->flags | VMDEDUP_REGION_PERSIST);
+		region->due = *due;
+	}
 }
 
-/* Returns 0 if the range is free, 1 if it was adopted, or -EEXIST. */
+/* Adopt a region that is there. Returns 1, or -errno. */
+static int region_join(struct vmdedup_region *region,
+		       struct vmdedup_register_args *args, struct hold *hold)
+{
+	struct vmdedup_due due;
+	int err;
+
+	if (is_again(region, args)) {
+		kfree(hold);
+		return 1;
+	}
+	err = vmdedup_due_take(&due, args->payer, args->limit);
+	if (err)
+		return err;
+	region_adopt(region, args, hold, &due);
+	return 1;
+}
+
+/* Returns 0 if the range is free, 1 if it was adopted, or -errno. */
 static int region_overlap(struct vmdedup_space *space,
 			  struct vmdedup_register_args *args, struct hold *hold)
 {
@@ -232,26 +262,26 @@ static int region_overlap(struct vmdedup_space *space,
 			return -EEXIST;
 		if (args->start < region->start || args->end > region->end)
 			return -EEXIST;
-		region_adopt(region, args, hold);
-		return 1;
+		return region_join(region, args, hold);
 	}
 	return 0;
 }
 
 static struct vmdedup_region *region_make(struct vmdedup_register_args *args)
 {
-	struct vmdedup_region *region = kzalloc(sizeof(*region), GFP_KERNEL);
+	struct vmdedup_region *region;
 
+	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
 	if (!region)
 		return NULL;
 	kref_init(&region->ref);
 	INIT_LIST_HEAD(&region->holds);
 	init_rwsem(&region->sem);
-	xa_init(&region->cells);
+	xa_init_flags(&region->cells, XA_FLAGS_ACCOUNT);
 	spin_lock_init(&region->lock);
 	region->start = args->start;
 	region->end = args->end;
-	region->flags = args->flags;
+	region->flags = args->flags & ~VMDEDUP_REGION_PERSIST;
 	region->gpa = args->gpa;
 	region->slot = args->slot;
 	region->home = NUMA_NO_NODE;
@@ -320,13 +350,34 @@ static int region_link(struct vmdedup_region *region,
 	return 0;
 }
 
+/* A region that is not there yet. On an error nothing was done. */
+static int region_add(struct vmdedup_region *region,
+		      struct vmdedup_register_args *args, struct hold *hold)
+{
+	struct vmdedup_due due;
+	int err;
+
+	err = vmdedup_due_take(&due, args->payer, args->limit);
+	if (err)
+		return err;
+	err = region_link(region, args);
+	if (err) {
+		vmdedup_due_drop(&due);
+		return err;
+	}
+	args->region_id = region->id;
+	region_adopt(region, args, hold, &due);
+	region_news(region, true);
+	return 0;
+}
+
 /**
  * vmdedup_region_register() - register a range
  * @args: the request; the caller has checked it, and may manage @args->mm
  *
  * May sleep.
  *
- * Return: 0, -EEXIST, -ENOSPC or -ENOMEM as the UAPI header says.
+ * Return: 0, -EEXIST, -EDQUOT, -ENOSPC or -ENOMEM as the UAPI header says.
  */
 int vmdedup_region_register(struct vmdedup_register_args *args)
 {
@@ -338,7 +389,7 @@ int vmdedup_region_register(struct vmdedup_register_args *args)
 	if (!region)
 		return -ENOMEM;
 	if (!(args->flags & VMDEDUP_REGION_PERSIST)) {
-		hold = kzalloc(sizeof(*hold), GFP_KERNEL);
+		hold = kzalloc(sizeof(*hold), GFP_KERNEL_ACCOUNT);
 		if (!hold) {
 			kfree(region);
 			return -ENOMEM;
@@ -349,14 +400,8 @@ int vmdedup_region_register(struct vmdedup_register_args *args)
 	if (space)
 		ret = region_overlap(space, args, hold);
 	args->existed = ret == 1;
-	if (!ret) {
-		ret = region_link(region, args);
-		if (!ret) {
-			args->region_id = region->id;
-			region_adopt(region, args, hold);
-			region_news(region, true);
-		}
-	}
+	if (!ret)
+		ret = region_add(region, args, hold);
 	mutex_unlock(&vmdedup_registry_lock);
 	if (ret)
 		kfree(region);
@@ -375,6 +420,7 @@ static void region_unlink(struct vmdedup_region *region)
 	xa_erase(&regions, region->id);
 	list_for_each_entry_safe(hold, next, &region->holds, in_region)
 		hold_del(hold);
+	vmdedup_due_drop(&region->due);
 	list_del(&region->node);
 	vmdedup_space_unlink_if_empty(region->space);
 	registry_changed(-1);

@@ -21,6 +21,7 @@
 #include <linux/xarray.h>
 
 #include "../core/stats.h"
+#include "dues.h"
 #include "space.h"
 
 #define VMDEDUP_MAX_REGIONS	65536
@@ -36,6 +37,7 @@
  * @start: first address
  * @end: first address after it
  * @flags: VMDEDUP_REGION_*; changed under the registry lock
+ * @due: of who made it VMDEDUP_REGION_PERSIST, likewise
  * @gpa: guest-physical address of @start, with VMDEDUP_REGION_DISCOVERED
  * @slot: KVM's memslot, likewise
  * @dead: it is being removed; set once, under @lock and the registry lock
@@ -62,6 +64,7 @@ struct vmdedup_region {
 	unsigned long start;
 	unsigned long end;
 	unsigned int flags;
+	struct vmdedup_due due;
 	u64 gpa;
 	unsigned int slot;
 	bool dead;
@@ -99,6 +102,8 @@ struct vmdedup_owner {
  * @gpa: see struct vmdedup_region
  * @slot: likewise
  * @owner: who holds it, or NULL with VMDEDUP_REGION_PERSIST
+ * @payer: for whom the registration counts
+ * @limit: how many they may have, or VMDEDUP_NO_LIMIT
  * @region_id: out: the region; with -EEXIST the one in the way
  * @existed: out: within a region that was there
  */
@@ -112,6 +117,8 @@ struct vmdedup_register_args {
 	u64 gpa;
 	unsigned int slot;
 	struct vmdedup_owner *owner;
+	kuid_t payer;
+	unsigned int limit;
 	u64 region_id;
 	bool existed;
 };

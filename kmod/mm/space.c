@@ -159,7 +159,7 @@ struct vmdedup_space *vmdedup_space_find(struct mm_struct *mm)
 /* A new one, linked in, with a reference; or NULL. */
 struct vmdedup_space *vmdedup_space_make(const struct vmdedup_register_args *args)
 {
-	struct vmdedup_space *space = kzalloc(sizeof(*space), GFP_KERNEL);
+	struct vmdedup_space *space = kzalloc(sizeof(*space), GFP_KERNEL_ACCOUNT);
 
 	lockdep_assert_held(&vmdedup_registry_lock);
 	if (!space)

@@ -9,10 +9,8 @@
 #include "../compat/compat.h"
 #include "../trace.h"
 #include "ledger.h"
+#include "room.h"
 #include "unmerge.h"
-
-/* Memory that must be left over when a region is unmerged: 1/64 of all. */
-#define RESERVE_SHIFT	6
 
 /**
  * vmdedup_count_region() - count a region's pages by state
@@ -103,6 +101,11 @@ static int unmerge_mm(struct mm_struct *mm, unsigned long addr,
 		if (!vmdedup_mm_lock(mm, true))
 			return -EINTR;
 		addr = vmdedup_find_merged(mm, addr, end, found, &nr);
+		if (nr && !vmdedup_room_for(mm, nr)) {
+			/* Others have used it since we looked. */
+			mmap_read_unlock(mm);
+			return -ENOMEM;
+		}
 		err = break_found(mm, found, nr, &addr, pages);
 		cond_resched();
 		if (!err && addr < end && fatal_signal_pending(current))
@@ -111,33 +114,72 @@ static int unmerge_mm(struct mm_struct *mm, unsigned long addr,
 	return err;
 }
 
-/* Is there room for private copies of all that is merged in a region? */
-static int check_room(struct vmdedup_region *region)
+/* How many pages would be given private copies. */
+static int count_mm(struct mm_struct *mm, unsigned long addr, unsigned long end,
+		    unsigned long *found, unsigned long *pages)
 {
-	struct vmdedup_count count;
-	long room = si_mem_available() - (totalram_pages() >> RESERVE_SHIFT);
-	int err = vmdedup_count_region(region, &count);
+	*pages = 0;
+	while (addr < end) {
+		unsigned int nr;
 
-	if (err)
-		return err;
-	return (s64)(count.merged + count.zero) > room ? -ENOMEM : 0;
+		if (!vmdedup_mm_lock(mm, true))
+			return -EINTR;
+		addr = vmdedup_find_merged(mm, addr, end, found, &nr);
+		mmap_read_unlock(mm);
+		*pages += nr;
+		cond_resched();
+		if (fatal_signal_pending(current))
+			return -EINTR;
+	}
+	return 0;
 }
 
-static int unmerge_frozen(struct vmdedup_region *region, u64 *pages)
+/* Add what a region needs to what others do. -ENOMEM: there is no room for all. */
+static int add_region(struct vmdedup_room *room, struct vmdedup_region *region,
+		      unsigned long *found)
 {
 	struct mm_struct *mm = region->space->mm;
-	unsigned long *found;
-	int err = -ENOENT;
+	unsigned long pages;
+	int err;
 
-	found = kmalloc_array(VMDEDUP_RUN_MAX, sizeof(*found), GFP_KERNEL);
-	if (!found)
-		return -ENOMEM;
-	if (mmget_not_zero(mm)) {
-		err = unmerge_mm(mm, region->start, region->end, found, pages);
-		mmput(mm);
-	}
-	kfree(found);
+	if (!mmget_not_zero(mm))
+		return -ENOENT;
+	err = count_mm(mm, region->start, region->end, found, &pages);
+	if (!err)
+		err = vmdedup_room_add(room, mm, pages);
+	mmput(mm);
 	return err;
+}
+
+/* Is there room for private copies of all that is merged in a region? */
+static int check_room(struct vmdedup_region *region, unsigned long *found)
+{
+	struct vmdedup_room room;
+	int err;
+
+	vmdedup_room_begin(&room);
+	err = add_region(&room, region, found);
+	vmdedup_room_end(&room);
+	return err;
+}
+
+static int unmerge_frozen(struct vmdedup_region *region, unsigned long *found,
+			  u64 *pages)
+{
+	struct mm_struct *mm = region->space->mm;
+	int err;
+
+	if (!mmget_not_zero(mm))
+		return -ENOENT;
+	err = unmerge_mm(mm, region->start, region->end, found, pages);
+	mmput(mm);
+	return err;
+}
+
+/* Room for the addresses of one page table's pages, or NULL. */
+static unsigned long *found_alloc(void)
+{
+	return kmalloc_array(VMDEDUP_RUN_MAX, sizeof(unsigned long), GFP_KERNEL);
 }
 
 /* Returns false if the region is dead. */
@@ -163,27 +205,65 @@ static bool set_frozen(struct vmdedup_region *region, bool frozen)
  * cannot be told. May sleep.
  *
  * Return: 0; -ENOENT if the region is dead or its process gone; -ENOMEM if
- * memory does not suffice; -EINTR on a fatal signal. On an error the region
- * is not frozen.
+ * memory does not suffice, on the host or in one of the process' memory cgroups:
+ * if that is known beforehand nothing is done; -EINTR on a fatal signal. On an
+ * error the region is not frozen.
  */
 int vmdedup_unmerge_region(struct vmdedup_region *region, bool stay_frozen,
 			   u64 *pages)
 {
+	unsigned long *found = found_alloc();
 	int err;
 
 	*pages = 0;
-	if (mutex_lock_killable(&unmerge_lock))
+	if (!found)
+		return -ENOMEM;
+	if (mutex_lock_killable(&unmerge_lock)) {
+		kfree(found);
 		return -EINTR;
-	err = check_room(region);
+	}
+	err = check_room(region, found);
 	if (!err && !set_frozen(region, true))
 		err = -ENOENT;
 	if (!err) {
-		err = unmerge_frozen(region, pages);
+		err = unmerge_frozen(region, found, pages);
 		vmdedup_ledger_forget(region);
 		if (err || !stay_frozen)
 			set_frozen(region, false);
 		trace_vmdedup_unmerge(region->id, *pages, err);
 	}
 	mutex_unlock(&unmerge_lock);
+	kfree(found);
+	return err;
+}
+
+/**
+ * vmdedup_unmerge_check() - would memory suffice to unmerge every region?
+ *
+ * May sleep.
+ *
+ * Return: 0; -ENOMEM if it would not, on the host or in a memory cgroup; -EINTR
+ * on a fatal signal.
+ */
+int vmdedup_unmerge_check(void)
+{
+	unsigned long *found = found_alloc();
+	struct vmdedup_region *region;
+	struct vmdedup_room room;
+	int err = 0;
+	u64 id = 0;
+
+	if (!found)
+		return -ENOMEM;
+	vmdedup_room_begin(&room);
+	while (!err && (region = vmdedup_region_next(id))) {
+		id = region->id;
+		err = add_region(&room, region, found);
+		if (err == -ENOENT)
+			err = 0;	/* has just gone */
+		vmdedup_region_put(region);
+	}
+	vmdedup_room_end(&room);
+	kfree(found);
 	return err;
 }

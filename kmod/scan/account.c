@@ -17,6 +17,7 @@
 #include "../mm/cells.h"
 #include "../mm/frame.h"
 #include "../mm/region.h"
+#include "../mm/reserve.h"
 #include "engine.h"
 #include "quarantine.h"
 #include "sift.h"
@@ -92,6 +93,9 @@ void vmdedup_account_window(u64 ns)
  */
 u64 vmdedup_account_event_read(enum vmdedup_event event)
 {
+	/* It is drained where nobody may be told. */
+	if (event == VMDEDUP_EV_reserve_drained)
+		return vmdedup_reserve_drained();
 	return atomic64_read(&events[event]);
 }
 
@@ -256,6 +260,10 @@ static u64 gauge(enum vmdedup_gauge which)
 		return vmdedup_quarantine_count();
 	case VMDEDUP_GAUGE_pages_zero:
 		return zero_pages();
+	case VMDEDUP_GAUGE_reserve_pages:
+		return vmdedup_reserve_pages();
+	case VMDEDUP_GAUGE_reserve_target:
+		return vmdedup_reserve_target();
 	case VMDEDUP_GAUGE_pages_shared:
 	case VMDEDUP_GAUGE_pages_sharing:
 	case VMDEDUP_GAUGE_saved_bytes:

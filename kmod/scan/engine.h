@@ -29,7 +29,10 @@ enum vmdedup_run {
 	X(stats_interval_ms,	100, 3600000, 1000)			\
 	X(discover,		0, 1, 1)				\
 	X(threads,		0, VMDEDUP_THREADS_MAX, 0)		\
-	X(scrub_secs,		0, 604800, 3600)
+	X(scrub_secs,		0, 604800, 3600)			\
+	X(reserve_mib,		0, INT_MAX, 0)				\
+	X(reserve_percent,	0, 100, 0)				\
+	X(max_regions,		0, VMDEDUP_MAX_REGIONS, 1024)
 
 /**
  * struct vmdedup_tunables - see Documentation/ABI for each

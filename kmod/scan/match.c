@@ -10,6 +10,7 @@
 #include <linux/mm.h>
 
 #include "../core/content.h"
+#include "../mm/charge.h"
 #include "../mm/frame.h"
 #include "engine.h"
 #include "sift.h"
@@ -208,6 +209,19 @@ static void match_pair(struct vmdedup_worker *worker, struct peer *peer,
 	vmdedup_unstable_forget(&vmdedup_engine.unstable, key);
 }
 
+/*
+ * Candidates stay for a while when their pages have gone. So they are charged: who
+ * has many others than it had before would use more memory than it may have.
+ */
+static void spare_alloc(struct vmdedup_worker *worker)
+{
+	struct vmdedup_charge charge;
+
+	vmdedup_charge_begin(&charge, worker->region->space->mm);
+	worker->spare = vmdedup_cand_alloc();
+	vmdedup_charge_end(&charge);
+}
+
 /* Note where a content was seen, and learn where it was seen before. */
 static enum vmdedup_found note(struct vmdedup_worker *worker,
 			       struct vmdedup_sample *sample,
@@ -216,7 +230,7 @@ static enum vmdedup_found note(struct vmdedup_worker *worker,
 	enum vmdedup_found found;
 
 	if (!worker->spare)
-		worker->spare = vmdedup_cand_alloc();
+		spare_alloc(worker);
 	if (!worker->spare) {
 		skip(worker, VMDEDUP_SKIP_NOMEM);
 		return VMDEDUP_FOUND_NONE;

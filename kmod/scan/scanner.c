@@ -91,7 +91,8 @@ static bool anything_to_look_after(void)
 {
 	return vmdedup_region_count() || vmdedup_sift_bytes() ||
 	       vmdedup_tree_count(&vmdedup_engine.stable) ||
-	       vmdedup_tree_count(&vmdedup_engine.unstable);
+	       vmdedup_tree_count(&vmdedup_engine.unstable) ||
+	       vmdedup_watch_pending();
 }
 
 /* Regions of processes that are gone, frames that nobody maps any more. */

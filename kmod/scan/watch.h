@@ -6,6 +6,8 @@
 #include <linux/types.h>
 
 void vmdedup_watch_storms(void);
+void vmdedup_watch_tuned(void);
+bool vmdedup_watch_pending(void);
 void vmdedup_watch_reserve(u64 saved_bytes);
 
 #endif /* VMDEDUP_SCAN_WATCH_H */

@@ -279,6 +279,7 @@ static void take_event(struct nlattr *nest, struct vn_event *event)
 	TAKE_U64(event->mappings, tb, VMDEDUP_A_EVENT_MAPPINGS);
 	TAKE_U64(event->address, tb, VMDEDUP_A_EVENT_ADDRESS);
 	TAKE_U8(event->repaired, tb, VMDEDUP_A_EVENT_REPAIRED);
+	TAKE_U64(event->reserve, tb, VMDEDUP_A_EVENT_RESERVE);
 }
 
 static void got_stats(const struct nlmsghdr *nlh, void *arg)

@@ -73,6 +73,7 @@ struct vn_event {
 	uint64_t time, guest, region, start, length;
 	uint64_t scanned, merged, broken, took_ns, available;
 	uint64_t pfn, mappings, address;
+	uint64_t scanned, merged, broken, took_ns, available, reserve;
 	uint32_t type, pid;
 	uint8_t kvm, repaired;
 	char comm[32];

@@ -22,6 +22,7 @@ sysfs=/sys/class/misc/vmdedup
 holders=3	# processes
 pages=1536	# of each
 rounds=4	# loads and unloads while they live
+reserve=64	# MiB held back each time
 
 # What may differ between before and after, in pages. Losing the frames of each
 # load would be rounds * pages * 5/8; nr_mapped also counts the text of whatever
@@ -148,6 +149,17 @@ is_merged()
 	[ "$sharing" -ge $(((holders - 1) * pages / 2)) ]
 }
 
+# Held back, and so not free: unloading gives it back, see the end.
+reserve_is_full()
+{
+	for _ in $(seq 300); do
+		[ "$(counter reserve_pages)" != $((reserve * 256)) ] || return 0
+		nap 0.1
+	done
+	say "reserve_pages $(counter reserve_pages)"
+	return 1
+}
+
 gone()
 {
 	[ ! -e /sys/module/vmdedup ] && [ ! -e /dev/vmdedup ] &&
@@ -249,10 +261,12 @@ check "processes start" start_holders
 for ((n = 1; n <= rounds; n++)); do
 	check "$n: load" load "$module"
 	echo $((n % 2)) >"$sysfs/run"
+	echo $reserve >"$sysfs/reserve_mib"
 	check "$n: merge" merge_all
 	check "$n: right while merged" all_right
 	case $n in
 	1)	check "$n: pages are shared" is_merged
+		check "$n: memory is held back" reserve_is_full
 		check "$n: unload" rmmod vmdedup ;;
 	2)	check "$n: frames of the last load are known as such" foreign
 		check "$n: unload refused while merging" refused_while_merging

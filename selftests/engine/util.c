@@ -26,6 +26,9 @@ static const struct {
 	{ "discover", 1 },
 	{ "threads", 0 },
 	{ "scrub_secs", 3600 },
+	{ "reserve_mib", 0 },
+	{ "reserve_percent", 0 },
+	{ "max_regions", 1024 },
 };
 
 static void tunables_reset(void)

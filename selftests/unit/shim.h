@@ -182,6 +182,7 @@ static inline bool atomic_dec_and_test(atomic_t *v)
 /* Memory: each object is one malloc(), so that ASan knows it */
 
 #define GFP_KERNEL	0x1U
+#define GFP_KERNEL_ACCOUNT	GFP_KERNEL
 #define GFP_NOWAIT	0x2U
 #define __GFP_NOWARN	0x4U
 #define __GFP_NORETRY	0x8U

@@ -141,6 +141,9 @@ const char *vmdedup_explain_register(int err, const struct vmdedup_register *reg
 	case EEXIST:
 		return say(buf, len, "overlaps region %" PRIu64 " in part: "
 			   "unregister that one first", (uint64_t)reg->region_id);
+	case EDQUOT:
+		return say(buf, len, "too many regions of this user: unregister some "
+			   "first, or raise max_regions");
 	case ENOSPC:
 		return say(buf, len, "too many regions: unregister some first");
 	}

@@ -72,6 +72,7 @@ static const struct vmdedup_field event_fields[] = {
 	EVENT(U64, MAPPINGS, mappings),
 	EVENT(U64, ADDRESS, address),
 	EVENT(U8, REPAIRED, repaired),
+	EVENT(U64, RESERVE, reserve),
 };
 
 #define SET(NAME, fields) \

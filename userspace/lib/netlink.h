@@ -130,6 +130,7 @@ struct vmdedup_region {
  * @mappings: pages that map it: of that region, if there is one
  * @address: where the first of them is in it
  * @repaired: one bit of it was wrong, and was put right
+ * @reserve: bytes held in reserve
  * @pid: of the guest
  * @kvm: the guest is the owner of a KVM virtual machine
  * @comm: of the guest: not to be trusted on a terminal
@@ -150,6 +151,7 @@ struct vmdedup_event {
 	uint64_t pfn;
 	uint64_t mappings;
 	uint64_t address;
+	uint64_t reserve;
 	uint32_t pid;
 	uint8_t kvm;
 	uint8_t repaired;

@@ -21,7 +21,13 @@
 	  "who may share pages with whom")				\
 	X(huge_split_pages, "1 to 512; fewer do when memory is short",	\
 	  "pages that splitting a huge page must save")			\
+	X(max_regions, "0 to 65536",					\
+	  "registrations of each user without CAP_SYS_RESOURCE")		\
 	X(merge_run_pages, "1 to 512", "pages unmapped at a time, at the most") \
+	X(reserve_mib, "MiB, to 2147483647; 0: none",			\
+	  "free memory held back for what guests write to")		\
+	X(reserve_percent, "0 to 100",					\
+	  "likewise, percent of what is saved; the larger counts")	\
 	X(run, "0, 1 or 2", "0: stopped, 1: scans, 2: stops and unmerges all") \
 	X(scan_rate, "pages per second, to 1000000000; 0: automatic",	\
 	  "pages looked at, at the most")				\

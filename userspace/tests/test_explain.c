@@ -38,6 +38,7 @@ static void test_register(void **state)
 		{ -EOPNOTSUPP, { .reason = VMDEDUP_SKIP_NONE }, "none of it" },
 		{ -EOPNOTSUPP, { .reason = 31 }, "reason 31" },
 		{ -EEXIST, { .region_id = 9 }, "region 9 in part" },
+		{ -EDQUOT, { 0 }, "max_regions" },
 		{ -ENOSPC, { 0 }, "too many regions" },
 		{ -ENODEV, { 0 }, "being unloaded" },
 		{ -ENOTTY, { 0 }, "update" },

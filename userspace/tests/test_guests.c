@@ -355,7 +355,8 @@ static void send_events(struct bench *bench)
 	struct vmdedup_event values = {
 		.time = 12345678901, .guest_id = 3, .pid = 1234, .kvm = 1, .region_id = 9,
 		.start = RAM, .length = 512 * MIB, .scanned = 131072, .merged = 90000,
-		.broken = 12, .took_ns = 6100000000, .available = 3 * MIB, .comm = "qemu\x1b[",
+		.broken = 12, .took_ns = 6100000000, .available = 3 * MIB,
+		.reserve = MIB, .comm = "qemu\x1b[",
 		.pfn = 0x123456, .mappings = 2, .address = RAM + MIB, .repaired = 1,
 	};
 
@@ -367,7 +368,7 @@ static void send_events(struct bench *bench)
 	      HAS(SCANNED) | HAS(MERGED) | HAS(BROKEN) | HAS(TOOK_NS), &values);
 	event(bench, VMDEDUP_EVENT_COW_STORM,
 	      HAS(GUEST_ID) | HAS(PID) | HAS(COMM) | HAS(MERGED) | HAS(BROKEN), &values);
-	event(bench, VMDEDUP_EVENT_RESERVE_LOW, HAS(AVAILABLE), &values);
+	event(bench, VMDEDUP_EVENT_RESERVE_LOW, HAS(AVAILABLE) | HAS(RESERVE), &values);
 	event(bench, VMDEDUP_EVENT_FRAME_CORRUPT,
 	      HAS(GUEST_ID) | HAS(PID) | HAS(REGION_ID) | HAS(PFN) | HAS(MAPPINGS) | HAS(ADDRESS) |
 	      HAS(REPAIRED), &values);

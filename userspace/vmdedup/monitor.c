@@ -88,6 +88,8 @@ static void print_event(const struct vmdedup_event *event)
 		printf(", at %#" PRIx64, event->address);
 	if (VMDEDUP_HAS(event, EVENT_REPAIRED) && event->repaired)
 		fputs(", one bit, put right", stdout);
+	if (VMDEDUP_HAS(event, EVENT_RESERVE))
+		printf(", %s in reserve", human_size(event->reserve, text));
 	putchar('\n');
 }
 

@@ -30,6 +30,13 @@
  * region only in part is refused with EEXIST and @region_id names that
  * region.
  *
+ * Limits. A registration is counted for the real user who made it, in a user
+ * namespace for the user who made the outermost of these (unless that is root),
+ * for as long as it lasts and whosoever's memory it is of: a region that two files
+ * have registered counts twice, and once more if it is to persist. What a caller
+ * with CAP_SYS_RESOURCE in the initial user namespace registers does not count, nor
+ * does what is discovered.
+ *
  * Permission. A caller may register and manage the memory of its own address
  * space; that of another process needs CAP_SYS_PTRACE in the user namespace
  * of that address space.
@@ -61,6 +68,9 @@
  *	EOPNOTSUPP	something is mapped in the range, but none of it can
  *			be merged: @reason tells why, @refused how much
  *	EEXIST		partial overlap, see above
+ *	EDQUOT		the caller has not CAP_SYS_RESOURCE, and as many
+ *			registrations as sysfs' max_regions allows are counted
+ *			for its real user, see below
  *	ENOSPC		too many regions
  * Unregister, query, merge:
  *	ENOENT		no such region (with VMDEDUP_QUERY_NEXT: no more)
@@ -68,7 +78,10 @@
  *	EINVAL		merge: @max_rounds is too large, or @region_id is not 0
  *			with VMDEDUP_MERGE_ALL
  *	ENOMEM		unregister with VMDEDUP_UNREGISTER_UNMERGE: not enough
- *			free memory for the private copies; the region stays
+ *			free memory for the private copies, or not enough room
+ *			for them within the limits of the process' memory
+ *			cgroups; the region stays. That is found out before
+ *			anything is done, unless others take the memory meanwhile
  */
 #ifndef _UAPI_LINUX_VMDEDUP_H
 #define _UAPI_LINUX_VMDEDUP_H

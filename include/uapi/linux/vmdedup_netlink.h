@@ -138,7 +138,11 @@ enum vmdedup_attr {
 	X(frames_poisoned,	COUNTER,				\
 	  "shared frames marked as poisoned by the kernel, taken out of use") \
 	X(frames_quarantined,	GAUGE,					\
-	  "frames out of use for a memory error that are still kept for those who map them")
+	  "frames out of use for a memory error that are still kept for those who map them") \
+	X(reserve_pages,	GAUGE,	 "free pages held in reserve")	\
+	X(reserve_target,	GAUGE,	 "free pages to be held in reserve") \
+	X(reserve_drained,	COUNTER,				\
+	  "pages of the reserve given back because memory was short")
 
 enum vmdedup_attr_stats {
 	VMDEDUP_A_STATS_UNSPEC,
@@ -227,7 +231,7 @@ enum vmdedup_attr_region {
 	X(COW_STORM,		cow_storm,				\
 	  "much of what was merged in a guest was written to since the last pass") \
 	X(RESERVE_LOW,		reserve_low,				\
-	  "free memory might not suffice if guests write to what is merged") \
+	  "memory might not suffice if guests write to what is merged, or the reserve drains") \
 	X(FRAME_CORRUPT,	frame_corrupt,				\
 	  "the content of a shared frame has changed: a memory error")	\
 	X(FRAME_POISONED,	frame_poisoned,				\
@@ -266,6 +270,7 @@ enum vmdedup_attr_event {
 	VMDEDUP_A_EVENT_MAPPINGS,	/* u64, pages that map it: of the region, if any */
 	VMDEDUP_A_EVENT_ADDRESS,	/* u64, that of the first of them in the region */
 	VMDEDUP_A_EVENT_REPAIRED,	/* u8, 1: one bit was wrong, and was put right */
+	VMDEDUP_A_EVENT_RESERVE,	/* u64, bytes held in reserve, not available */
 
 	__VMDEDUP_A_EVENT_MAX,
 	VMDEDUP_A_EVENT_MAX = __VMDEDUP_A_EVENT_MAX - 1

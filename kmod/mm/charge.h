@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What is allocated for a process is charged to its memory cgroup. */
+#ifndef VMDEDUP_MM_CHARGE_H
+#define VMDEDUP_MM_CHARGE_H
+
+#include <linux/memcontrol.h>
+#include <linux/sched/mm.h>
+
+/**
+ * struct vmdedup_charge - who pays for now
+ * @memcg: the process' memory cgroup, with a reference; or NULL
+ * @old: who paid before
+ */
+struct vmdedup_charge {
+	struct mem_cgroup *memcg;
+	struct mem_cgroup *old;
+};
+
+/**
+ * vmdedup_charge_begin() - charge a process' memory cgroup
+ * @charge: out
+ * @mm: the process' address space; the caller keeps it
+ *
+ * Until vmdedup_charge_end(), what the caller allocates with __GFP_ACCOUNT. Whoever
+ * is at the limit gets none: let it be with __GFP_NORETRY, or somebody is killed.
+ */
+static inline void vmdedup_charge_begin(struct vmdedup_charge *charge,
+					struct mm_struct *mm)
+{
+	charge->memcg = get_mem_cgroup_from_mm(mm);
+	charge->old = set_active_memcg(charge->memcg);
+}
+
+/**
+ * vmdedup_charge_end() - undo vmdedup_charge_begin()
+ * @charge: as begun
+ */
+static inline void vmdedup_charge_end(struct vmdedup_charge *charge)
+{
+	set_active_memcg(charge->old);
+	mem_cgroup_put(charge->memcg);
+}
+
+#endif /* VMDEDUP_MM_CHARGE_H */
