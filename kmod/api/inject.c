@@ -18,6 +18,9 @@
 #include "../scan/engine.h"
 #include "api.h"
 
+/* What tells such a build from others. */
+MODULE_INFO(inject, "1");
+
 static struct dentry *dir;
 
 /* The frame with a page frame number, in use; or NULL. */

@@ -71,9 +71,8 @@ struct vn_region {
 
 struct vn_event {
 	uint64_t time, guest, region, start, length;
-	uint64_t scanned, merged, broken, took_ns, available;
-	uint64_t pfn, mappings, address;
 	uint64_t scanned, merged, broken, took_ns, available, reserve;
+	uint64_t pfn, mappings, address;
 	uint32_t type, pid;
 	uint8_t kvm, repaired;
 	char comm[32];

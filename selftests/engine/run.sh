@@ -28,12 +28,11 @@ if [ $# -lt 2 ]; then
 	exit 2
 fi
 dir=$1 module=$2
-export VMDEDUP_MODULE=$module
 shift 2
 # For those that unload it and load it again.
 export VMDEDUP_MODULE=$module
 # Most of it needs a debug build (VMDEDUP_DEBUG=1), for which it has a run of its own.
-! grep -q vmdedup_inject_init "$module" || all=(scrub "${all[@]}")
+[ -z "$(modinfo -F inject "$module")" ] || all=(scrub "${all[@]}")
 [ $# -gt 0 ] || set -- "${all[@]}"
 
 tmp=$(mktemp -d)
