@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Shrinkers, which the kernel allocates itself since 6.7. */
+/* Shrinkers, and what they free. */
 #ifndef VMDEDUP_COMPAT_SHRINKER_H
 #define VMDEDUP_COMPAT_SHRINKER_H
 
 #include <linux/mm.h>
+#include <linux/sched.h>
 #include <linux/shrinker.h>
 #include <linux/slab.h>
+#include <linux/swap.h>
 
 #include "vmdedup_probes.h"
 
 #if VMDEDUP_PROBE_shrinker_alloc + VMDEDUP_PROBE_shrinker_own != 1
 #error "vmdedup: unknown way to register a shrinker; this kernel is not supported"
+#endif
+
+#if VMDEDUP_PROBE_reclaimed_call + VMDEDUP_PROBE_reclaimed_slab != 1
+#error "vmdedup: unknown way to count reclaimed pages; this kernel is not supported"
 #endif
 
 typedef unsigned long (*vmdedup_compat_shrink_t)(struct shrinker *shrinker,
@@ -52,6 +58,22 @@ vmdedup_compat_shrinker_new(const char *name, vmdedup_compat_shrink_t count,
 	}
 #endif
 	return shrinker;
+}
+
+/**
+ * vmdedup_compat_reclaimed() - a shrinker has freed whole pages
+ * @pages: so many
+ *
+ * Or reclaim would take it for no progress, and do more than it has to.
+ */
+static inline void vmdedup_compat_reclaimed(unsigned long pages)
+{
+#if VMDEDUP_PROBE_reclaimed_call
+	mm_account_reclaimed_pages(pages);
+#else
+	if (current->reclaim_state)
+		current->reclaim_state->reclaimed_slab += pages;
+#endif
 }
 
 /**

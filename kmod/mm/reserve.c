@@ -205,6 +205,7 @@ static unsigned long reserve_scan(struct shrinker *shrinker,
 {
 	unsigned long given = drain(&pools[sc->nid], sc->nr_to_scan);
 
+	vmdedup_compat_reclaimed(given);
 	sc->nr_scanned = given;
 	return given ?: SHRINK_STOP;
 }
