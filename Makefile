@@ -5,7 +5,8 @@
 #   make dkms-source        put the source where dkms finds it
 #   make deb                Debian packages, in build/deb/
 #   make demo               de-duplicate live KVM guests in a virtual KVM host
-#   make check              all tests
+#   make check              all tests that decide whether a change is good
+#   make check-all          more of them, for hours: on the debug kernels, too
 #   make check-debug        the engine's tests on a kernel with KASAN and lockdep
 #   make check-kcsan        some of them on one that looks for data races
 #   make coverage           which lines of the modules they reach
@@ -86,6 +87,14 @@ demo: packages-demo
 
 check: packages-check
 	selftests/check.sh
+
+# All there is.
+.PHONY: check-all
+check-all: packages-check
+	ALL=1 selftests/check.sh
+	selftests/check-debug.sh
+	selftests/check-kcsan.sh
+	selftests/soak.sh
 
 # The engine's tests on a kernel with KASAN, lockdep and more; takes an hour.
 .PHONY: check-debug

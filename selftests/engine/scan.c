@@ -428,6 +428,14 @@ static size_t same_frames(const char *a, const char *b, size_t pages)
 	return same;
 }
 
+/* Two areas of which each page is to have the frame of the other's. */
+static const char *twin_a, *twin_b;
+
+static bool twins_share(long long pages)
+{
+	return same_frames(twin_a, twin_b, pages) == (size_t)pages;
+}
+
 /* Each thread takes a SEGMENT at a time. */
 TEST_F(scan, threads)
 {
@@ -456,7 +464,10 @@ TEST_F(scan, threads)
 	EXPECT_EQ(pages, vd_stat("pages_shared"));
 	EXPECT_EQ(pages, vd_stat("pages_sharing"));
 	EXPECT_EQ((pages + HPAGE_NR) * PG, vd_stat("saved_bytes"));
-	EXPECT_EQ(pages, same_frames(a, b, pages));
+	/* Memory of an earlier test, of which a worker had hold, may have counted. */
+	twin_a = a;
+	twin_b = b;
+	EXPECT_LE(0, within(EPOCH, twins_share, pages));
 	EXPECT_EQ(0, pg_wrong(a, pages, 0x100000));
 	EXPECT_EQ(0, pg_wrong(b, pages, 0x100000));
 	EXPECT_TRUE(threads_are(4));
