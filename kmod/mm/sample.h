@@ -18,7 +18,6 @@
  * @sketch: its sketch
  * @sum: its checksum, by a later stage
  * @zero: is it all zero, likewise
- * @later: is not to be hashed unless others of the huge page are worth it
  */
 struct vmdedup_sample {
 	struct page *page;
@@ -26,7 +25,6 @@ struct vmdedup_sample {
 	u64 sketch;
 	u64 sum;
 	bool zero;
-	bool later;
 };
 
 /**

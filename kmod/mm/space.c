@@ -370,47 +370,11 @@ bool vmdedup_space_stirred(struct vmdedup_space *space, u16 pass)
  * vmdedup_space_merged() - pages of a space were merged
  * @space: the space
  * @pages: how many
- * @asked: on request, so that it says nothing about the scanner's work
  */
-void vmdedup_space_merged(struct vmdedup_space *space, u64 pages, bool asked)
+void vmdedup_space_merged(struct vmdedup_space *space, u64 pages)
 {
 	spin_lock(&space->lock);
 	space->expected -= pages;
-	if (!asked)
-		space->doubt.merged += pages;
-	spin_unlock(&space->lock);
-}
-
-/**
- * vmdedup_space_doubt() - which sketches of a space's pages are to be believed?
- * @space: the space
- * @pass: number of the pass
- *
- * Return: level for vmdedup_doubt_believes().
- */
-unsigned int vmdedup_space_doubt(struct vmdedup_space *space, u16 pass)
-{
-	unsigned int level;
-
-	spin_lock(&space->lock);
-	vmdedup_doubt_begin(&space->doubt, pass);
-	level = space->doubt.level;
-	spin_unlock(&space->lock);
-	return level;
-}
-
-/**
- * vmdedup_space_hashed() - the scanner looked at pages of a space
- * @space: the space
- * @pages: how many
- * @hashed: how many of them as a whole
- */
-void vmdedup_space_hashed(struct vmdedup_space *space, unsigned int pages,
-			  unsigned int hashed)
-{
-	spin_lock(&space->lock);
-	space->doubt.pages += pages;
-	space->doubt.hashed += hashed;
 	spin_unlock(&space->lock);
 }
 

@@ -17,7 +17,6 @@
 #include <linux/spinlock.h>
 #include <linux/uidgid.h>
 
-#include "../core/doubt.h"
 #include "../core/stats.h"
 
 /*
@@ -56,7 +55,6 @@ enum vmdedup_policy {
  * @broken: merged pages found private since vmdedup_space_storm()
  * @merged: pages merged by then
  * @expected: anonymous pages that it should have
- * @doubt: how much of it is worth hashing
  * @pass: the pass in which @stirred was last looked at; of vmdedup_space_stirred()
  * @stirred: see vmdedup_space_stirred()
  */
@@ -78,7 +76,6 @@ struct vmdedup_space {
 	u64 broken;
 	u64 merged;
 	s64 expected;
-	struct vmdedup_doubt doubt;
 	u16 pass;
 	bool stirred;
 };
@@ -106,11 +103,7 @@ void vmdedup_space_sum(struct vmdedup_space *space,
 bool vmdedup_space_storm(struct vmdedup_space *space, u64 *merged, u64 *broken);
 
 bool vmdedup_space_stirred(struct vmdedup_space *space, u16 pass);
-void vmdedup_space_merged(struct vmdedup_space *space, u64 pages,
-			  bool asked);
-unsigned int vmdedup_space_doubt(struct vmdedup_space *space, u16 pass);
-void vmdedup_space_hashed(struct vmdedup_space *space, unsigned int pages,
-			  unsigned int hashed);
+void vmdedup_space_merged(struct vmdedup_space *space, u64 pages);
 
 void vmdedup_space_refresh(struct vmdedup_space *space);
 enum vmdedup_policy vmdedup_space_policy(void);

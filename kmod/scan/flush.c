@@ -147,7 +147,7 @@ static void flush_region(struct vmdedup_worker *worker,
 		 tally.ev[VMDEDUP_EV_pages_zero_merged];
 	vmdedup_ledger_charge(region, VMDEDUP_LEDGER_merges, merged);
 	if (merged) {
-		vmdedup_space_merged(region->space, merged, worker->patient);
+		vmdedup_space_merged(region->space, merged);
 		vmdedup_recount_want();
 	}
 	vmdedup_worker_charge(worker, region);

@@ -103,11 +103,10 @@ static struct vmdedup_key key_of(struct vmdedup_worker *worker,
 	};
 }
 
-/* Hash the pages that were, or were not, left for later; returns how many. */
-static unsigned int hash_chunk(struct vmdedup_worker *worker, bool later)
+static void hash_chunk(struct vmdedup_worker *worker)
 {
 	struct vmdedup_chunk *chunk = &worker->chunk;
-	unsigned int i, kept = 0, hashed = 0;
+	unsigned int i, kept = 0;
 
 	for (i = 0; i < chunk->nr; i++) {
 		struct vmdedup_sample *sample = &chunk->sample[kept];
@@ -115,16 +114,13 @@ static unsigned int hash_chunk(struct vmdedup_worker *worker, bool later)
 
 		*sample = chunk->sample[i];
 		/* Since it was walked; or a part of a huge page, just now. */
-		if (sample->later == later && PageHWPoison(sample->page)) {
+		if (PageHWPoison(sample->page)) {
 			skip(worker, VMDEDUP_SKIP_POISONED);
 			if (!chunk->huge)
 				put_page(sample->page);
 			continue;
 		}
 		kept++;
-		if (sample->later != later)
-			continue;
-		hashed++;
 		addr = kmap_local_page(sample->page);
 		sample->zero = vmdedup_content_is_zero(addr);
 		if (!sample->zero)
@@ -133,8 +129,7 @@ static unsigned int hash_chunk(struct vmdedup_worker *worker, bool later)
 		cond_resched();
 	}
 	chunk->nr = kept;
-	worker->tally.ev[VMDEDUP_EV_pages_hashed] += hashed;
-	return hashed;
+	worker->tally.ev[VMDEDUP_EV_pages_hashed] += kept;
 }
 
 /*
@@ -270,12 +265,8 @@ static void match_one(struct vmdedup_worker *worker, struct peer *peer,
 	vmdedup_stable_put(frame);
 }
 
-/*
- * How many pages of a huge page would be saved by splitting it? Those left for
- * later are taken to be like the @hashed ones.
- */
-static unsigned int huge_worth(struct vmdedup_worker *worker,
-			       unsigned int hashed)
+/* How many pages of a huge page would be saved by splitting it? */
+static unsigned int huge_worth(struct vmdedup_worker *worker)
 {
 	unsigned int i, worth = 0;
 
@@ -284,15 +275,13 @@ static unsigned int huge_worth(struct vmdedup_worker *worker,
 		struct vmdedup_place place = place_of(worker, sample);
 		struct vmdedup_key key = key_of(worker, sample);
 
-		if (sample->later)
-			continue;
 		if (sample->zero ||
 		    vmdedup_stable_has(&vmdedup_engine.stable, &key) ||
 		    vmdedup_unstable_peek(&vmdedup_engine.unstable, &key,
 					  &place) == VMDEDUP_FOUND_OTHER)
 			worth++;
 	}
-	return hashed ? worth * worker->chunk.nr / hashed : 0;
+	return worth;
 }
 
 /* Leave a huge page whole, but let others find what is in it. */
@@ -308,7 +297,7 @@ static void keep_huge(struct vmdedup_worker *worker, unsigned int worth)
 	for (i = 0; i < worker->chunk.nr; i++) {
 		struct vmdedup_sample *sample = &worker->chunk.sample[i];
 
-		if (!sample->zero && !sample->later)
+		if (!sample->zero)
 			note(worker, sample, &other);
 	}
 }
@@ -323,16 +312,15 @@ static void keep_huge(struct vmdedup_worker *worker, unsigned int worth)
 void vmdedup_match(struct vmdedup_worker *worker)
 {
 	struct vmdedup_chunk *chunk = &worker->chunk;
-	unsigned int i, hashed, worth = UINT_MAX;
+	unsigned int i, worth = UINT_MAX;
 	struct peer peer = {};
 
-	hashed = hash_chunk(worker, false);
+	hash_chunk(worker);
 	if (chunk->huge)
-		worth = huge_worth(worker, hashed);
+		worth = huge_worth(worker);
 	if (worth < vmdedup_engine_split_pages()) {
 		keep_huge(worker, worth);
 	} else {
-		hashed += hash_chunk(worker, true);
 		for (i = 0; i < chunk->nr; i++) {
 			match_one(worker, &peer, &chunk->sample[i]);
 			/* Nobody shall wait for a partner's lock for long. */
@@ -345,10 +333,7 @@ void vmdedup_match(struct vmdedup_worker *worker)
 	peer_close(&peer);
 	vmdedup_chunk_put(chunk);
 	/* On request all pages are looked at, whatever their sketches say. */
-	if (!worker->patient) {
-		vmdedup_space_hashed(worker->region->space, worker->score.pages,
-				     hashed);
+	if (!worker->patient)
 		vmdedup_sift_score(&worker->score);
-	}
 	memset(&worker->score, 0, sizeof(worker->score));
 }

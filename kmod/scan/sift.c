@@ -332,41 +332,18 @@ static bool is_hit(struct vmdedup_worker *worker,
 				   life_of(worker)) == VMDEDUP_SEEN_ELSEWHERE;
 }
 
-/*
- * Is a page to stay? Of a huge page all hits do, since it is judged as a whole:
- * those that are in doubt only in case it is worth it.
- */
-static bool stays(struct vmdedup_worker *worker, unsigned int level,
-		  struct vmdedup_sample *sample)
-{
-	bool hit = is_hit(worker, sample);
-
-	sample->later = false;
-	if (worker->patient)
-		return true;
-	if (!hit)
-		return false;
-	sample->later = !vmdedup_doubt_believes(level, sample->sketch,
-						worker->visit.pass);
-	return !sample->later || worker->chunk.huge;
-}
-
 /**
  * vmdedup_sift() - drop the pages of a chunk that are alone
  * @worker: with a chunk walked in @worker->region
  *
- * Likewise those whose sketch is in doubt, see core/doubt.h. On request all pages
- * stay. Without memory for a filter only those stay that may
+ * On request all pages stay. Without memory for a filter only those stay that may
  * be all zero: to hash all others would take more memory than a filter. May sleep.
  */
 void vmdedup_sift(struct vmdedup_worker *worker)
 {
 	struct vmdedup_chunk *chunk = &worker->chunk;
-	unsigned int i, level = 0, nr = 0;
+	unsigned int i, nr = 0;
 
-	if (!worker->patient)
-		level = vmdedup_space_doubt(worker->region->space,
-					    worker->visit.pass);
 	worker->tally.ev[VMDEDUP_EV_pages_scanned] += chunk->nr;
 	worker->part.ev[VMDEDUP_EV_pages_scanned] += chunk->nr;
 	worker->score.pages += chunk->nr;
@@ -375,7 +352,7 @@ void vmdedup_sift(struct vmdedup_worker *worker)
 		if (filter.line && i + AHEAD < chunk->nr)
 			vmdedup_filter_prefetch(&filter,
 						chunk->sample[i + AHEAD].sketch);
-		if (stays(worker, level, &chunk->sample[i]))
+		if (is_hit(worker, &chunk->sample[i]) || worker->patient)
 			chunk->sample[nr++] = chunk->sample[i];
 	}
 	up_read(&filter_sem);

@@ -16,11 +16,11 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/module.sh"
 sysfs=/sys/class/misc/vmdedup
 all=(merge account vmaops huge swap pinned lifecycle badinput refuse
-	netlink badnetlink ledger policy scan adverse cost attack limits
+	netlink badnetlink ledger policy scan adverse attack limits
 	lostwrite race_mm race_swap race_pins race_host race_reload faults
 	faultscan command.sh unload.sh loadfaults.sh)
 # Those that are too new to decide whether a change is good.
-[ -z "${ALL-}" ] || all+=(fuzz reserve race_uffd race_huge)
+[ -z "${ALL-}" ] || all+=(cost fuzz reserve race_uffd race_huge)
 # Only where the kernel can tell.
 [ ! -e /sys/kernel/debug/kmemleak ] || all+=(kmemleak.sh)
 
