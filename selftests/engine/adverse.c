@@ -254,10 +254,10 @@ TEST_F(adverse, sparse_differences)
 	EXPECT_EQ(0, odd_wrong(p, pages, base + 3, 1));
 	EXPECT_EQ(self->merged, vd_stat("pages_merged"));
 	EXPECT_EQ(0, vd_stat("pages_sharing"));
-	/* All had to be hashed; but with nothing to gain, not all the time. */
+	/* It was hard for it: more than half had to be hashed, but none twice. */
 	EXPECT_LE(16 * (long long)pages, scanned);
-	EXPECT_LE((long long)pages, hashed);
-	EXPECT_GT(scanned / 2, hashed);
+	EXPECT_LT(scanned / 2, hashed);
+	EXPECT_GE(scanned, hashed);
 
 	/* What is equal is found among all that is not. */
 	for (size_t i = 0; i < pairs; i++)

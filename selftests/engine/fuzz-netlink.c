@@ -189,10 +189,10 @@ static size_t spoil(struct fz *z, struct request *r)
 
 static bool allowed(int err)
 {
-	/* As the header says; and the last three of them are the core's. */
+	/* As the header says. */
 	static const int errors[] = {
-		0, EINVAL, ERANGE, ENOENT, ESRCH, EPERM, ENOSPC, EMSGSIZE, ENOMEM,
-		EINTR, EOPNOTSUPP, EBUSY,
+		0, EINVAL, ERANGE, ENOENT, ESRCH, ENOSPC, EPERM, EOPNOTSUPP, EBUSY,
+		EAGAIN, ENOBUFS, EMSGSIZE, ENOMEM, EINTR,
 	};
 
 	for (size_t i = 0; i < sizeof(errors) / sizeof(*errors); i++)
@@ -206,7 +206,6 @@ enum inside { TOP, STATS, GUEST, REGION, EVENT, LEDGER, SKIPPED };
 
 #define STRING	(-1)
 #define NEST(n)	(-2 - (n))
-#define ANY	(-99)
 #define NONE	(-100)
 
 static int guest_kind(int type)
@@ -249,9 +248,10 @@ static int event_kind(int type)
 	case VMDEDUP_A_EVENT_COMM:
 		return STRING;
 	case VMDEDUP_A_EVENT_KVM:
+	case VMDEDUP_A_EVENT_REPAIRED:
 		return 1;
 	}
-	return type <= VMDEDUP_A_EVENT_AVAILABLE ? 8 : ANY;
+	return type <= VMDEDUP_A_EVENT_MAX ? 8 : NONE;
 }
 
 static int kind_of(enum inside nest, int type)
@@ -298,7 +298,7 @@ static void check_attr(struct fz *z, enum inside nest, const struct nlattr *nla)
 	int length = nla->nla_len - NLA_HDRLEN;
 	const char *data = (const char *)(nla + 1);
 
-	if (is_pad(nest, nla) || kind == ANY)
+	if (is_pad(nest, nla))
 		return;
 	if (!type || kind == NONE)
 		fz_complain(z, "nest %d has a type %d", nest, type);

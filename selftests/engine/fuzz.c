@@ -6,6 +6,7 @@
  *	FUZZ_SEED=N	other calls; the seed is told, so that it can be had again
  *	FUZZ_CALLS=N	how many, in all
  *	FUZZ_ONLY=N,...	only these, as a sequence
+ *	FUZZ_NEW=1	tell each call with an outcome that there was not before
  *
  * Calls are made in sequences, each of which begins with nothing registered. One
  * that fails is told, made shorter as long as it still fails, and told again, in
@@ -88,6 +89,8 @@ uint64_t fz_huge_seed(unsigned int page)
 /* One call; false if something was wrong with it. */
 static bool make_call(struct fz *z, uint64_t x)
 {
+	unsigned long before;
+
 	z->dice = x;
 	z->bad[0] = 0;
 	switch (fz_pick(z, 16)) {
@@ -103,11 +106,11 @@ static bool make_call(struct fz *z, uint64_t x)
 	default:
 		fz_memory(z);
 	}
-	__atomic_fetch_add(&tally[z->kind][z->err < ERRNO_MAX ? z->err : 0], 1,
-			   __ATOMIC_RELAXED);
-	if (z->bad[0])
+	before = __atomic_fetch_add(&tally[z->kind][z->err < ERRNO_MAX ? z->err : 0],
+				    1, __ATOMIC_RELAXED);
+	if (z->bad[0] || (!before && getenv("FUZZ_NEW")))
 		fprintf(stderr, "# call 0x%016llx: %s: %s\n", (long long)x, z->did,
-			z->bad);
+			z->bad[0] ? z->bad : "new");
 	return !z->bad[0];
 }
 

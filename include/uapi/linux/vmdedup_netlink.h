@@ -37,7 +37,8 @@
  *	ENOSPC		too many processes are excluded
  *	EPERM		no permission
  *	EOPNOTSUPP	no such command, or it is none to dump with
- *	EBUSY		the answer to another dump has not been read to its end
+ *	EBUSY, EAGAIN, ENOBUFS
+ *			answers to other requests have not been read
  *	EMSGSIZE, ENOMEM, EINTR
  *
  * New commands, attributes, statistics, reasons and events are appended;
