@@ -13,8 +13,8 @@
 #define DEFAULT_SECS 1
 #define PATIENCE 10
 /* Without so much this would be a test of nothing. */
-#define ENOUGH_ROUNDS 4
-#define ENOUGH_MERGED (4 * (long long)RACE_PAGES)
+#define ENOUGH_ROUNDS 8
+#define ENOUGH_MERGED (16 * (long long)RACE_PAGES)
 static long long now_ms(void)
 {
 	struct timespec t;

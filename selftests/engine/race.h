@@ -18,7 +18,7 @@
 #include "util.h"
 #include "writers.h"
 
-#define RACE_PAGES 256UL
+#define RACE_PAGES 64UL
 #define RACE_SEED 0x3000000
 
 struct race {

@@ -16,7 +16,7 @@
 #define N RACE_PAGES
 #define SEED RACE_SEED
 #define DISK_SEED 0xd00
-#define DISK_PAGES 64
+#define DISK_PAGES 32
 #define IO_PAGES 16
 
 FIXTURE(race_pins) {

@@ -142,6 +142,13 @@ FIXTURE_TEARDOWN(race_uffd)
 	RACE_TEARDOWN(&self->race);
 }
 
+/* Before it is watched, every now and then: nothing is merged meanwhile. */
+static void time_to_merge(const struct race *r)
+{
+	if (r->rounds % 2)
+		usleep(50000);
+}
+
 TEST_F(race_uffd, missing)
 {
 	struct race *r = &self->race;
@@ -154,6 +161,7 @@ TEST_F(race_uffd, missing)
 		size_t at = rnd(&r->state) % N, nr = N - at;
 
 		race_refill(r);
+		time_to_merge(r);
 		ASSERT_EQ(0, watch(self, UFFDIO_REGISTER_MODE_MISSING));
 		before = self->missing;
 		ASSERT_EQ(0, madvise(r->a + at * PG, nr * PG, MADV_DONTNEED));
@@ -179,6 +187,7 @@ TEST_F(race_uffd, write_protect)
 		size_t nr = 1 + rnd(&r->state) % N;
 
 		race_refill(r);
+		time_to_merge(r);
 		ASSERT_EQ(0, watch(self, UFFDIO_REGISTER_MODE_WP));
 		ASSERT_EQ(0, protect(self->uffd, r->a, nr * PG, true));
 		before = self->protected;

@@ -129,8 +129,9 @@ cmdline="console=ttyS0,115200 loglevel=5 printk.devkmsg=on panic=-1
 	rcupdate.rcu_cpu_stall_timeout=120 audit=0 selinux=0 apparmor=0
 	random.trust_cpu=on net.ifnames=0 $append"
 
-chardev=stdio,id=prog,signal=off
-[ $quiet = 0 ] || chardev=null,id=prog
+# A null device would never be open, and the program wait for that for ever.
+chardev=stdio,id=prog,signal=off,logfile=$out/stdout
+[ $quiet = 0 ] || chardev=file,id=prog,path=$out/stdout
 
 # shellcheck disable=SC2054 # the commas are meant
 qemu=(
@@ -142,7 +143,7 @@ qemu=(
 	-chardev "file,id=klog,path=$out/klog"
 	-serial chardev:klog
 	-device virtio-serial-pci
-	-chardev "$chardev,logfile=$out/stdout"
+	-chardev "$chardev"
 	-device virtserialport,chardev=prog,nr=1
 	-virtfs "local,path=/,mount_tag=root,security_model=none,readonly=on,multidevs=remap"
 	-virtfs "local,path=$out,mount_tag=out,security_model=none,multidevs=remap"
