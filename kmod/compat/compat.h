@@ -11,6 +11,7 @@
 
 #include <linux/capability.h>
 #include <linux/mm.h>
+#include <linux/mmap_lock.h>
 #include <linux/percpu_counter.h>
 #include <linux/pid.h>
 #include <linux/rcupdate.h>
@@ -32,6 +33,9 @@
 
 #if VMDEDUP_PROBE_owner_mm + VMDEDUP_PROBE_owner_exec != 1
 #error "vmdedup: unknown owner of address spaces; this kernel is not supported"
+#endif
+#if VMDEDUP_PROBE_mmap_write_begin + VMDEDUP_PROBE_mmap_write_plain != 1
+#error "vmdedup: unknown mmap_write_lock(); this kernel is not supported"
 #endif
 
 #if VMDEDUP_PROBE_leaf_softleaf
@@ -96,6 +100,22 @@ static inline long vmdedup_compat_gup_remote(struct mm_struct *mm,
 #else
 	return get_user_pages_remote(mm, addr, 1, flags, page, locked);
 #endif
+}
+
+/**
+ * vmdedup_compat_mmap_write_trylock() - mmap_write_lock() if nobody is in the way
+ * @mm: whose; undone by mmap_write_unlock()
+ *
+ * The kernel has none any more. Without its tracepoints.
+ */
+static inline bool vmdedup_compat_mmap_write_trylock(struct mm_struct *mm)
+{
+	if (!down_write_trylock(&mm->mmap_lock))
+		return false;
+#if VMDEDUP_PROBE_mmap_write_begin
+	mm_lock_seqcount_begin(mm);
+#endif
+	return true;
 }
 
 /* The user namespace that an address space belongs to; under RCU. */

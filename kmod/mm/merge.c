@@ -185,7 +185,7 @@ static enum vmdedup_skip page_refused(struct vmdedup_look *look)
 		return VMDEDUP_SKIP_CHANGED;
 	if (!folio_test_lru(page_folio(look->page)))
 		return VMDEDUP_SKIP_LRU;
-	return VMDEDUP_ELIGIBLE;
+	return vmdedup_look_closely(look->page);
 }
 
 /*
@@ -248,11 +248,8 @@ static bool may_split(struct mm_struct *mm, pmd_t *pmd)
 	if (vmdedup_pmd_is_huge(val)) {
 		look = vmdedup_look_pmd(val);
 		folio = page_folio(look.page);
-		if (look.kind == VMDEDUP_PAGE && folio_test_lru(folio) &&
-		    folio_trylock(folio)) {
-			folio_unlock(folio);
-			may = true;
-		}
+		may = look.kind == VMDEDUP_PAGE && folio_test_lru(folio) &&
+		      vmdedup_look_closely(look.page) == VMDEDUP_ELIGIBLE;
 	}
 	spin_unlock(ptl);
 	return may;
@@ -327,7 +324,7 @@ static unsigned int merge_in_table(struct vm_area_struct *vma,
 
 /**
  * vmdedup_merge_run() - merge a run
- * @mm: address space, mmap_lock held for reading
+ * @mm: address space, mmap_lock held, for writing if opts->writing says so
  * @jobs: consecutive pages of one page table
  * @nr: how many, at least 1
  * @opts: what may be done
@@ -336,8 +333,9 @@ static unsigned int merge_in_table(struct vm_area_struct *vma,
  *
  * May sleep.
  *
- * Return: how many jobs were dealt with, at least 1. A run may be cut, at the
- * end of a mapping for one; the caller comes again with the rest.
+ * Return: how many jobs were dealt with. A run may be cut, at the end of
+ * a mapping for one; the caller comes again with the rest. 0 if the mmap_lock has
+ * to be held for writing: see vmdedup_look_closely().
  */
 unsigned int vmdedup_merge_run(struct mm_struct *mm,
 			       const struct vmdedup_job *jobs, unsigned int nr,
@@ -358,6 +356,8 @@ unsigned int vmdedup_merge_run(struct mm_struct *mm,
 		merge_skip(&jobs[0], reason, tally);
 		return 1;
 	}
+	if (vma->vm_flags & VM_MERGEABLE && !opts->writing)
+		return 0;
 	nr = min_t(unsigned long, nr, (vma->vm_end - addr) >> PAGE_SHIFT);
 	pmd = vmdedup_pmd(mm, addr, &next);
 	if (pmd && vmdedup_pmd_is_huge(READ_ONCE(*pmd)))

@@ -413,6 +413,12 @@ void vmdedup_space_set_policy(enum vmdedup_policy new)
 /* How often a lock that is not worth waiting for is tried, a tick apart. */
 #define LOCK_TRIES	10
 
+static bool mm_trylock(struct mm_struct *mm, bool writing)
+{
+	return writing ? vmdedup_compat_mmap_write_trylock(mm) :
+			 mmap_read_trylock(mm);
+}
+
 /**
  * vmdedup_mm_lock() - take an mmap_lock for reading
  * @mm: whose
@@ -425,14 +431,43 @@ void vmdedup_space_set_policy(enum vmdedup_policy new)
  */
 bool vmdedup_mm_lock(struct mm_struct *mm, bool patient)
 {
+	return vmdedup_mm_lock_for(mm, patient, false);
+}
+
+/**
+ * vmdedup_mm_lock_for() - take an mmap_lock
+ * @mm: whose
+ * @patient: as with vmdedup_mm_lock()
+ * @writing: for writing; else for reading
+ *
+ * May sleep.
+ *
+ * Return: true if the lock is held, until vmdedup_mm_unlock().
+ */
+bool vmdedup_mm_lock_for(struct mm_struct *mm, bool patient, bool writing)
+{
 	unsigned int i;
 
 	if (patient)
-		return !mmap_read_lock_killable(mm);
+		return writing ? !mmap_write_lock_killable(mm) :
+				 !mmap_read_lock_killable(mm);
 	for (i = 0; i < LOCK_TRIES; i++) {
-		if (mmap_read_trylock(mm))
+		if (mm_trylock(mm, writing))
 			return true;
 		schedule_timeout_uninterruptible(1);
 	}
 	return false;
+}
+
+/**
+ * vmdedup_mm_unlock() - undo vmdedup_mm_lock_for()
+ * @mm: whose
+ * @writing: as then
+ */
+void vmdedup_mm_unlock(struct mm_struct *mm, bool writing)
+{
+	if (writing)
+		mmap_write_unlock(mm);
+	else
+		mmap_read_unlock(mm);
 }

@@ -132,6 +132,15 @@ bool vmdedup_folio_given_up(struct folio *folio, bool entry_dirty)
 	       !folio_test_dirty(folio);
 }
 
+/*
+ * Does nobody else have this page, mapped or swapped out? After a fork it is not
+ * exclusive any more, even if the child has gone; then go by the references.
+ */
+static bool page_unshared(struct page *page)
+{
+	return PageAnonExclusive(page) || folio_ref_count(page_folio(page)) == 1;
+}
+
 /* What both sizes of anonymous pages are checked for. */
 static enum vmdedup_skip folio_skip(struct folio *folio, bool entry_dirty)
 {
@@ -182,6 +191,8 @@ struct vmdedup_look vmdedup_look_pte(pte_t pte)
 		return skip(reason);
 	if (folio_test_large(folio))
 		return skip(VMDEDUP_SKIP_HUGE_PART);
+	if (!page_unshared(look.page))
+		return skip(VMDEDUP_SKIP_FORKED);
 	if (pte_uffd_wp(pte))
 		return skip(VMDEDUP_SKIP_UFFD);
 	return look;
@@ -210,7 +221,41 @@ struct vmdedup_look vmdedup_look_pmd(pmd_t pmd)
 	reason = folio_skip(folio, pmd_dirty(pmd));
 	if (reason != VMDEDUP_ELIGIBLE)
 		return skip(reason);
+	if (!page_unshared(look.page))
+		return skip(VMDEDUP_SKIP_FORKED);
 	if (pmd_uffd_wp(pmd))
 		return skip(VMDEDUP_SKIP_UFFD);
 	return look;
+}
+
+/**
+ * vmdedup_look_closely() - can a page be taken away from its mapping?
+ * @page: was found with VMDEDUP_PAGE; the page table, or the lock of the huge PMD,
+ *	is still held
+ *
+ * What is taken away must be found again by the kernel's reverse mapping. Of a
+ * page of KSM that finds only the mappings that are in KSM's stable tree, where they
+ * get to a while after the page has become KSM's. So none may become so from here
+ * on. ksmd makes it so by way of a mapping, whose mmap_lock it holds for reading:
+ * where ksmd may work in this one, vmdedup_merge_run() wants the lock held for
+ * writing, and of any other mapping there is none.
+ *
+ * Somebody who has locked the page may be moving it, and have hidden mappings for
+ * the time being; the lock is only tried.
+ *
+ * Return: VMDEDUP_ELIGIBLE, or why not.
+ */
+enum vmdedup_skip vmdedup_look_closely(struct page *page)
+{
+	enum vmdedup_skip reason = VMDEDUP_ELIGIBLE;
+	struct folio *folio = page_folio(page);
+
+	if (!folio_trylock(folio))
+		return VMDEDUP_SKIP_BUSY;
+	if (folio_test_ksm(folio))
+		reason = VMDEDUP_SKIP_KSM;
+	else if (!page_unshared(page))
+		reason = VMDEDUP_SKIP_FORKED;
+	folio_unlock(folio);
+	return reason;
 }

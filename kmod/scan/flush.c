@@ -80,7 +80,8 @@ static void merge_jobs(struct vmdedup_worker *worker,
 	}
 	for (i = 0; i < nr;) {
 		unsigned int max = READ_ONCE(vmdedup_tunables.merge_run_pages);
-		unsigned int len;
+		bool was_writing = opts.writing;
+		unsigned int len, done;
 
 		if (i >= table_end) {
 			len = vmdedup_jobs_same_table(jobs + i, nr - i);
@@ -90,17 +91,22 @@ static void merge_jobs(struct vmdedup_worker *worker,
 			opts.was_split = false;
 		}
 		len = vmdedup_jobs_run(jobs + i, nr - i, max);
-		i += merge_run(worker, region, jobs + i, len, &opts, tally);
-		if (i < nr && (need_resched() || mmap_lock_is_contended(mm))) {
-			mmap_read_unlock(mm);
+		done = merge_run(worker, region, jobs + i, len, &opts, tally);
+		i += done;
+		/* What needs it once does so mostly for all of a region. */
+		opts.writing |= !done;
+		if (i < nr && (opts.writing != was_writing || need_resched() ||
+			       mmap_lock_is_contended(mm))) {
+			vmdedup_mm_unlock(mm, was_writing);
 			cond_resched();
-			if (!vmdedup_mm_lock(mm, worker->patient)) {
+			if (!vmdedup_mm_lock_for(mm, worker->patient,
+						 opts.writing)) {
 				skip_jobs(region, jobs + i, nr - i, tally);
 				goto out;
 			}
 		}
 	}
-	mmap_read_unlock(mm);
+	vmdedup_mm_unlock(mm, opts.writing);
 out:
 	worker->drain = opts.drain;
 }

@@ -17,11 +17,11 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 sysfs=/sys/class/misc/vmdedup
 all=(merge account vmaops huge swap pinned lifecycle badinput refuse
 	netlink badnetlink ledger policy scan adverse attack limits
-	lostwrite race_mm race_swap faults faultscan command.sh unload.sh
+	lostwrite race_mm race_swap race_host faults faultscan command.sh unload.sh
 	loadfaults.sh)
 # Those that are too new to decide whether a change is good.
 [ -z "${ALL-}" ] || all+=(cost fuzz reserve race_uffd race_huge race_pins
-	race_host race_reload)
+	race_reload)
 # Only where the kernel can tell.
 [ ! -e /sys/kernel/debug/kmemleak ] || all+=(kmemleak.sh)
 

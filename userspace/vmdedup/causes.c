@@ -115,6 +115,9 @@ static const char *const skip_advice[VMDEDUP_SKIP_NR] = {
 		"Nothing: the guest writes to this memory again and again after it was merged, "
 		"which costs more than it saves. It is tried again by itself, less often each "
 		"time until it stays merged; vmdedup merge tries now.",
+	[VMDEDUP_SKIP_FORKED] =
+		"Nothing: parent and child have one copy of these pages already. They are merged "
+		"with others when the child has ended or has written to them.",
 };
 
 static void find_stopped(struct finding *finding)

@@ -116,7 +116,8 @@
 	X(CHANGED,	changed,	"changed while it was being merged") \
 	X(BUSY,		busy,		"in use elsewhere in the kernel") \
 	X(NOMEM,	nomem,		"no memory for a shared frame")	\
-	X(COOLED,	cooled,		"written to soon after merging: left alone for a while")
+	X(COOLED,	cooled,		"written to soon after merging: left alone for a while") \
+	X(FORKED,	forked,		"still shared with another process since a fork")
 
 enum vmdedup_skip {
 #define VMDEDUP_SKIP_ENUM(NAME, name, text) VMDEDUP_SKIP_##NAME,
