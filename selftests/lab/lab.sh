@@ -125,7 +125,7 @@ printf '%s\n' "${paths[@]}" >"$out/.lab/paths"
 # patient with stalls.  A panic resets the machine at once, which -no-reboot
 # turns into an end of QEMU.
 cmdline="console=ttyS0,115200 loglevel=5 printk.devkmsg=on panic=-1
-	mitigations=off no_timer_check tsc=reliable watchdog_thresh=60
+	mitigations=off oops=panic no_timer_check tsc=reliable watchdog_thresh=60
 	rcupdate.rcu_cpu_stall_timeout=120 audit=0 selinux=0 apparmor=0
 	random.trust_cpu=on net.ifnames=0 $append"
 
