@@ -105,8 +105,7 @@ done
 stage bench selftests/bench/smoke.sh "${kernels##* }"
 
 # What a host looks like that was booted without memory cgroups.
-stage memcg-off selftests/lab/lab.sh -k 6.12 -t 300 -a cgroup_disable=memory \
-	-o "$logs/memcg-off" -d "$BUILD/kmod/6.12/kmod" -- \
+stage memcg-off suite 6.12 memcg-off 600 -a cgroup_disable=memory -- \
 	"$root/selftests/engine/run.sh" "$BUILD/engine" \
 	"$BUILD/kmod/6.12/kmod/vmdedup.ko" policy
 

@@ -23,7 +23,9 @@ wanted()
 
 # stage NAME COMMAND...: run it, show its output, count its TAP. A stage that
 # fails without saying which test did is a failure more; so is one that says
-# nothing at all.
+# nothing at all. Where the lab's emulated processor slept through its timer (status
+# 123 of lab.sh) nothing was tested: it is run once more, and what it printed before
+# is kept, but not counted.
 stage()
 {
 	local name=$1 began=$SECONDS log=$logs/$1.log status ok notok skip
@@ -33,6 +35,12 @@ stage()
 	echo "# $name: begins"
 	"$@" 2>&1 < /dev/null | tee "$log"
 	status=${PIPESTATUS[0]}
+	if [ "$status" -eq 123 ]; then
+		mv "$log" "$log.slept"
+		echo "# $name: an emulated processor slept through its timer, again:"
+		"$@" 2>&1 < /dev/null | tee "$log"
+		status=${PIPESTATUS[0]}
+	fi
 	skip=$(grep -ciE '^ok .*# *SKIP' "$log")
 	ok=$(($(grep -cE '^ok ' "$log") - skip))
 	notok=$(grep -cE '^not ok ' "$log")
