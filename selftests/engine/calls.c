@@ -126,10 +126,11 @@ static int run_register_persist(struct scene *self)
 
 static bool check_register(struct scene *self, int err)
 {
-	struct vmdedup_query q;
+	struct vmdedup_query next, q = {};
 	uint64_t last = 0, nr = 0;
 
-	while (!vd_query(self->fd, last, VMDEDUP_QUERY_NEXT, &q)) {
+	while (!vd_query(self->fd, last, VMDEDUP_QUERY_NEXT, &next)) {
+		q = next;
 		last = q.region_id;
 		nr++;
 	}
