@@ -179,13 +179,16 @@ static void merge_window(struct vm_area_struct *vma,
 /* Why not to ask the kernel for this page, as it is now. */
 static enum vmdedup_skip page_refused(struct vmdedup_look *look)
 {
+	enum vmdedup_skip reason;
+
 	if (look->kind == VMDEDUP_SKIP)
 		return look->reason;
 	if (look->kind != VMDEDUP_PAGE)
 		return VMDEDUP_SKIP_CHANGED;
-	if (!folio_test_lru(page_folio(look->page)))
-		return VMDEDUP_SKIP_LRU;
-	return vmdedup_look_closely(look->page);
+	reason = vmdedup_look_closely(look->page);
+	if (reason == VMDEDUP_ELIGIBLE && !folio_test_lru(page_folio(look->page)))
+		reason = VMDEDUP_SKIP_LRU;
+	return reason;
 }
 
 /*
@@ -233,9 +236,10 @@ static unsigned int prefilter(struct vmdedup_table *table,
  *
  * When migrate_vma_setup() meets one that is locked it gives up, but keeps the
  * reference that it has taken (6.1 to 6.12 at least): the huge page would never
- * be freed. Who locks anonymous huge pages are, reclaim and compaction, which
- * first take them off the LRU list, and others like us, who are kept out by
- * @split_lock. What is left is the moment between this and the call.
+ * be freed. Reclaim and compaction take them off the LRU list before they lock
+ * them, and others like us are kept out by @split_lock. What is left is the moment
+ * between this and the call, in which ksmd or the shrinker of huge pages that are
+ * partly unmapped may lock it.
  */
 static bool may_split(struct mm_struct *mm, pmd_t *pmd)
 {

@@ -9,6 +9,12 @@
 #include "../core/runs.h"
 #include "../core/stats.h"
 
+/*
+ * Twice as many as there are pages in a run: when a page table goes while
+ * migrate_vma_setup() looks at it, it begins anew behind what it has noted.
+ */
+#define VMDEDUP_WINDOW_SLOTS	(2 * VMDEDUP_RUN_MAX)
+
 /**
  * struct vmdedup_window - a run of pages taken away from their mappings
  * @src: for migrate_vma_setup()
@@ -18,8 +24,8 @@
  * @longest_ns: longest time for which a run was unmapped
  */
 struct vmdedup_window {
-	unsigned long src[VMDEDUP_RUN_MAX];
-	unsigned long dst[VMDEDUP_RUN_MAX];
+	unsigned long src[VMDEDUP_WINDOW_SLOTS];
+	unsigned long dst[VMDEDUP_WINDOW_SLOTS];
 	bool ask[VMDEDUP_RUN_MAX];
 	bool take[VMDEDUP_RUN_MAX];
 	u64 longest_ns;

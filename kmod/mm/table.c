@@ -132,13 +132,16 @@ bool vmdedup_folio_given_up(struct folio *folio, bool entry_dirty)
 	       !folio_test_dirty(folio);
 }
 
-/*
- * Does nobody else have this page, mapped or swapped out? After a fork it is not
- * exclusive any more, even if the child has gone; then go by the references.
- */
-static bool page_unshared(struct page *page)
+/* Have others mapped this page, since a fork? Either size. */
+static bool mapped_elsewhere(struct page *page)
 {
-	return PageAnonExclusive(page) || folio_ref_count(page_folio(page)) == 1;
+	struct folio *folio = page_folio(page);
+
+	if (PageAnonExclusive(page))
+		return false;
+	if (folio_test_large(folio))
+		return folio_entire_mapcount(folio) > 1;
+	return atomic_read(&folio->_mapcount) > 0; /* counts from -1 */
 }
 
 /* What both sizes of anonymous pages are checked for. */
@@ -191,7 +194,7 @@ struct vmdedup_look vmdedup_look_pte(pte_t pte)
 		return skip(reason);
 	if (folio_test_large(folio))
 		return skip(VMDEDUP_SKIP_HUGE_PART);
-	if (!page_unshared(look.page))
+	if (mapped_elsewhere(look.page))
 		return skip(VMDEDUP_SKIP_FORKED);
 	if (pte_uffd_wp(pte))
 		return skip(VMDEDUP_SKIP_UFFD);
@@ -221,7 +224,7 @@ struct vmdedup_look vmdedup_look_pmd(pmd_t pmd)
 	reason = folio_skip(folio, pmd_dirty(pmd));
 	if (reason != VMDEDUP_ELIGIBLE)
 		return skip(reason);
-	if (!page_unshared(look.page))
+	if (mapped_elsewhere(look.page))
 		return skip(VMDEDUP_SKIP_FORKED);
 	if (pmd_uffd_wp(pmd))
 		return skip(VMDEDUP_SKIP_UFFD);
@@ -240,8 +243,9 @@ struct vmdedup_look vmdedup_look_pmd(pmd_t pmd)
  * where ksmd may work in this one, vmdedup_merge_run() wants the lock held for
  * writing, and of any other mapping there is none.
  *
- * Somebody who has locked the page may be moving it, and have hidden mappings for
- * the time being; the lock is only tried.
+ * Since a fork a page is not exclusive, even if the child has gone. Others may have
+ * it without mapping it, in the swap cache, or as somebody moves it, who has locked
+ * it. The caller has no reference to it.
  *
  * Return: VMDEDUP_ELIGIBLE, or why not.
  */
@@ -254,8 +258,11 @@ enum vmdedup_skip vmdedup_look_closely(struct page *page)
 		return VMDEDUP_SKIP_BUSY;
 	if (folio_test_ksm(folio))
 		reason = VMDEDUP_SKIP_KSM;
-	else if (!page_unshared(page))
+	else if (mapped_elsewhere(page) ||
+		 (folio_test_swapcache(folio) && !PageAnonExclusive(page)))
 		reason = VMDEDUP_SKIP_FORKED;
+	else if (!PageAnonExclusive(page) && folio_ref_count(folio) > 1)
+		reason = VMDEDUP_SKIP_BUSY;
 	folio_unlock(folio);
 	return reason;
 }

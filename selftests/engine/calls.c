@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "calls.h"
+#include "kselftest.h"
 
 bool scene_set(struct scene *self, uint64_t seed)
 {
@@ -35,21 +36,42 @@ static bool emptied(const char *cache)
 	return text[0] == '0';
 }
 
+/* What of the module's is still there, or NULL. */
+static const char *left(void)
+{
+	static const char *const stats[] = {
+		"regions", "guests", "pages_shared", "metadata_bytes",
+	};
+	static const char *const caches[] = {
+		"vmdedup_frame", "vmdedup_cand", "vmdedup_cell",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(stats); i++)
+		if (vd_stat(stats[i]))
+			return stats[i];
+	if (vd_stat("frames_made") != vd_stat("frames_freed"))
+		return "frames";
+	for (size_t i = 0; i < ARRAY_SIZE(caches); i++)
+		if (!emptied(caches[i]))
+			return caches[i];
+	return NULL;
+}
+
 static bool nothing_left(long long arg)
 {
 	(void)arg;
-	return !vd_stat("regions") && !vd_stat("guests") &&
-	       !vd_stat("pages_shared") && !vd_stat("metadata_bytes") &&
-	       vd_stat("frames_made") == vd_stat("frames_freed") &&
-	       emptied("vmdedup_frame") && emptied("vmdedup_cand") &&
-	       emptied("vmdedup_cell");
+	return !left();
 }
 
 bool leave(struct scene *self)
 {
 	vd_forget_all(self->fd);
-	return !munmap(self->a, SCENE_ALL * PG) &&
-	       !munmap(self->b, SCENE_ALL * PG) && in_the_end(nothing_left, 0);
+	if (munmap(self->a, SCENE_ALL * PG) || munmap(self->b, SCENE_ALL * PG))
+		return false;
+	if (in_the_end(nothing_left, 0))
+		return true;
+	printf("# left: %s\n", left());
+	return false;
 }
 
 bool contents_right(struct scene *self)
@@ -95,6 +117,7 @@ static bool undo_open(struct scene *self)
 
 static bool before_one(struct scene *self)
 {
+	vd_forget_all(self->fd);
 	return fresh(self) && !vd_stat("regions");
 }
 

@@ -198,7 +198,7 @@ static uint64_t do_hog(uint64_t leave_kb, uint64_t b, uint64_t c)
  */
 TEST_F(reserve, everybody_writes_everything)
 {
-	const long long more = 128 << 10;
+	const long long more = 384 << 10;
 	/* In KiB: what the others leave, and what the copies take. */
 	long long total = meminfo_kb("MemTotal"), left = total / 24;
 	long long need = left + more, target;
