@@ -177,7 +177,8 @@ static void merge_window(struct vm_area_struct *vma,
 }
 
 /* Why not to ask the kernel for this page, as it is now. */
-static enum vmdedup_skip page_refused(struct vmdedup_look *look)
+static enum vmdedup_skip page_refused(struct vm_area_struct *vma,
+				      struct vmdedup_look *look)
 {
 	enum vmdedup_skip reason;
 
@@ -185,7 +186,7 @@ static enum vmdedup_skip page_refused(struct vmdedup_look *look)
 		return look->reason;
 	if (look->kind != VMDEDUP_PAGE)
 		return VMDEDUP_SKIP_CHANGED;
-	reason = vmdedup_look_closely(look->page);
+	reason = vmdedup_look_closely(vma, look->page);
 	if (reason == VMDEDUP_ELIGIBLE && !folio_test_lru(page_folio(look->page)))
 		reason = VMDEDUP_SKIP_LRU;
 	return reason;
@@ -199,7 +200,8 @@ static enum vmdedup_skip page_refused(struct vmdedup_look *look)
  * whole run unmapped, so only a run of one page may ask for it. With that one
  * drained, the rest is to be found on the LRU lists.
  */
-static unsigned int prefilter(struct vmdedup_table *table,
+static unsigned int prefilter(struct vm_area_struct *vma,
+			      struct vmdedup_table *table,
 			      const struct vmdedup_job *jobs, unsigned int nr,
 			      struct vmdedup_merge_opts *opts,
 			      struct vmdedup_window *win,
@@ -212,7 +214,7 @@ static unsigned int prefilter(struct vmdedup_table *table,
 		enum vmdedup_skip reason;
 
 		look = vmdedup_look_pte(READ_ONCE(table->pte[i]));
-		reason = page_refused(&look);
+		reason = page_refused(vma, &look);
 		if (reason == VMDEDUP_SKIP_LRU && opts->drain) {
 			if (i)
 				return i;
@@ -241,9 +243,9 @@ static unsigned int prefilter(struct vmdedup_table *table,
  * between this and the call, in which ksmd or the shrinker of huge pages that are
  * partly unmapped may lock it.
  */
-static bool may_split(struct mm_struct *mm, pmd_t *pmd)
+static bool may_split(struct vm_area_struct *vma, pmd_t *pmd)
 {
-	spinlock_t *ptl = pmd_lock(mm, pmd); /* keeps the page mapped */
+	spinlock_t *ptl = pmd_lock(vma->vm_mm, pmd); /* keeps the page mapped */
 	pmd_t val = READ_ONCE(*pmd);
 	struct vmdedup_look look;
 	struct folio *folio;
@@ -253,7 +255,7 @@ static bool may_split(struct mm_struct *mm, pmd_t *pmd)
 		look = vmdedup_look_pmd(val);
 		folio = page_folio(look.page);
 		may = look.kind == VMDEDUP_PAGE && folio_test_lru(folio) &&
-		      vmdedup_look_closely(look.page) == VMDEDUP_ELIGIBLE;
+		      vmdedup_look_closely(vma, look.page) == VMDEDUP_ELIGIBLE;
 	}
 	spin_unlock(ptl);
 	return may;
@@ -269,7 +271,7 @@ static bool merge_splitting(struct vm_area_struct *vma, pmd_t *pmd,
 	bool tried;
 
 	mutex_lock(opts->split_lock);
-	tried = may_split(vma->vm_mm, pmd);
+	tried = may_split(vma, pmd);
 	if (tried)
 		merge_window(vma, job, 1, win, tally);
 	opts->was_split = tried && !vmdedup_pmd_is_huge(READ_ONCE(*pmd));
@@ -313,7 +315,7 @@ static unsigned int merge_in_table(struct vm_area_struct *vma,
 {
 	unsigned int i, len;
 
-	nr = prefilter(table, jobs, nr, opts, win, tally);
+	nr = prefilter(vma, table, jobs, nr, opts, win, tally);
 	vmdedup_table_unlock(table);
 	for (i = 0; i < nr; i += len) {
 		len = 1;

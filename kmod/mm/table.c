@@ -233,6 +233,7 @@ struct vmdedup_look vmdedup_look_pmd(pmd_t pmd)
 
 /**
  * vmdedup_look_closely() - can a page be taken away from its mapping?
+ * @vma: the mapping; its mmap_lock is held
  * @page: was found with VMDEDUP_PAGE; the page table, or the lock of the huge PMD,
  *	is still held
  *
@@ -243,25 +244,26 @@ struct vmdedup_look vmdedup_look_pmd(pmd_t pmd)
  * where ksmd may work in this one, vmdedup_merge_run() wants the lock held for
  * writing, and of any other mapping there is none.
  *
- * Since a fork a page is not exclusive, even if the child has gone. Others may have
- * it without mapping it, in the swap cache, or as somebody moves it, who has locked
- * it. The caller has no reference to it.
+ * A page that is not exclusive, after a fork or for the way in which it was swapped
+ * in, others may have without mapping it: in the swap cache, or as somebody moves it,
+ * who has locked it. The caller has no reference to it.
  *
  * Return: VMDEDUP_ELIGIBLE, or why not.
  */
-enum vmdedup_skip vmdedup_look_closely(struct page *page)
+enum vmdedup_skip vmdedup_look_closely(struct vm_area_struct *vma,
+				       struct page *page)
 {
 	enum vmdedup_skip reason = VMDEDUP_ELIGIBLE;
 	struct folio *folio = page_folio(page);
+	bool unshared = PageAnonExclusive(page) || vmdedup_vma_alone(vma);
 
 	if (!folio_trylock(folio))
 		return VMDEDUP_SKIP_BUSY;
 	if (folio_test_ksm(folio))
 		reason = VMDEDUP_SKIP_KSM;
-	else if (mapped_elsewhere(page) ||
-		 (folio_test_swapcache(folio) && !PageAnonExclusive(page)))
+	else if (!unshared && (mapped_elsewhere(page) || folio_test_swapcache(folio)))
 		reason = VMDEDUP_SKIP_FORKED;
-	else if (!PageAnonExclusive(page) && folio_ref_count(folio) > 1)
+	else if (!unshared && folio_ref_count(folio) > 1)
 		reason = VMDEDUP_SKIP_BUSY;
 	folio_unlock(folio);
 	return reason;

@@ -53,6 +53,7 @@ bool vmdedup_pmd_is_huge(pmd_t pmd);
 bool vmdedup_folio_given_up(struct folio *folio, bool entry_dirty);
 struct vmdedup_look vmdedup_look_pte(pte_t pte);
 struct vmdedup_look vmdedup_look_pmd(pmd_t pmd);
-enum vmdedup_skip vmdedup_look_closely(struct page *page);
+enum vmdedup_skip vmdedup_look_closely(struct vm_area_struct *vma,
+				       struct page *page);
 
 #endif /* VMDEDUP_MM_TABLE_H */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/hugetlb.h>
 #include <linux/mm.h>
+#include <linux/rmap.h>
 #include <linux/userfaultfd_k.h>
 
 #include "../compat/compat.h"
@@ -53,4 +54,22 @@ enum vmdedup_skip vmdedup_vma_skip(struct vm_area_struct *vma)
 	if (vma->vm_flags & VMDEDUP_VM_DROPPABLE)
 		return VMDEDUP_SKIP_VOLATILE;
 	return VMDEDUP_ELIGIBLE;
+}
+
+/**
+ * vmdedup_vma_alone() - can nobody else have the pages of this mapping?
+ * @vma: the mapping; its mmap_lock is held
+ *
+ * Not if all of its pages have an anon_vma that was not there before a fork, and
+ * from which none was made since by one that still has it. Forks of this process
+ * wait for the mmap_lock.
+ */
+bool vmdedup_vma_alone(struct vm_area_struct *vma)
+{
+	struct anon_vma *anon_vma = vma->anon_vma;
+
+	/* A root counts itself. */
+	return anon_vma && anon_vma->root == anon_vma &&
+	       READ_ONCE(anon_vma->num_children) <= 1 &&
+	       list_is_singular(&vma->anon_vma_chain);
 }

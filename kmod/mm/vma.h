@@ -10,6 +10,7 @@
 #define VMDEDUP_ELIGIBLE	VMDEDUP_SKIP_NR
 
 enum vmdedup_skip vmdedup_vma_skip(struct vm_area_struct *vma);
+bool vmdedup_vma_alone(struct vm_area_struct *vma);
 enum vmdedup_skip vmdedup_vma_skip_merged(struct vm_area_struct *vma);
 
 #endif /* VMDEDUP_MM_VMA_H */
