@@ -143,4 +143,7 @@ void vmdedup_segment_done(struct vmdedup_worker *worker, bool complete)
 				     visit->end - visit->start,
 				     worker->part.skip);
 	worker->region = NULL;
+	/* It is charged to this guest, whose cgroup it would keep. */
+	vmdedup_cand_free(worker->spare);
+	worker->spare = NULL;
 }

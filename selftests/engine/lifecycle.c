@@ -22,6 +22,8 @@ FIXTURE_SETUP(lifecycle)
 {
 	VD_SETUP(self->fd);
 	ASSERT_EQ(0, pg_map_pair(N, SEED, &self->a, &self->b));
+	ASSERT_EQ(0, pg_keep(self->a, N));
+	ASSERT_EQ(0, pg_keep(self->b, N));
 }
 
 FIXTURE_TEARDOWN(lifecycle)

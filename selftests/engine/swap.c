@@ -148,9 +148,8 @@ TEST_F(swap, pressure)
 		rmdir(CGROUP);
 		SKIP(return, "no memory controller");
 	}
-	/* As QEMU does: what a child shares is not merged. */
-	ASSERT_EQ(0, madvise(self->a, N * PG, MADV_DONTFORK));
-	ASSERT_EQ(0, madvise(self->b, N * PG, MADV_DONTFORK));
+	ASSERT_EQ(0, pg_keep(self->a, N));
+	ASSERT_EQ(0, pg_keep(self->b, N));
 	ASSERT_EQ(0, peer_start(&p));
 	ASSERT_EQ(0, peer_call(&p, enter_cgroup, 0, 0, 0));
 	merged = peer_call(&p, do_map, N, 0, 0);

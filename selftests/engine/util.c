@@ -300,6 +300,11 @@ void pg_fill_range(char *p, size_t pages, uint64_t seed)
 		pg_fill(p + i * PG, seed + i);
 }
 
+int pg_keep(char *p, size_t pages)
+{
+	return madvise(p, pages * PG, MADV_DONTFORK) ? -errno : 0;
+}
+
 int pg_map_pair(size_t pages, uint64_t seed, char **a, char **b)
 {
 	*a = pg_map(pages);

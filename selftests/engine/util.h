@@ -67,6 +67,11 @@ char *pg_map(size_t pages);
  * on whether to use them; NULL: no memory, or none of them on this kernel.
  */
 char *chunk_map(size_t chunks, int advice);
+/*
+ * Have children not inherit pages, as QEMU does: those that one shares are not
+ * merged. Returns 0 or a negative errno.
+ */
+int pg_keep(char *p, size_t pages);
 /* Two areas as of pg_map() of equal pages, filled with seed + index. */
 int pg_map_pair(size_t pages, uint64_t seed, char **a, char **b);
 /* The content that belongs to @seed; seed 0 is all zero. */
