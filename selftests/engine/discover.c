@@ -162,6 +162,7 @@ TEST_F(discover, found_and_merged)
 	long long began;
 	uint64_t addr;
 
+	ASSERT_EQ(0, pg_keep(self->a, N));
 	ASSERT_EQ(0, peer_start(&p));
 	addr = peer_call(&p, do_map, N, 0, 0);
 	ASSERT_NE(0, addr);
@@ -201,6 +202,7 @@ TEST_F(discover, found_by_the_scanner)
 	uint64_t addr;
 
 	ASSERT_EQ(0, vd_set("run", 1));
+	ASSERT_EQ(0, pg_keep(self->a, N));
 	ASSERT_EQ(0, peer_start(&p));
 	addr = peer_call(&p, do_map, N, 0, 0);
 	peer_call(&p, do_fill, addr, N, SEED);
