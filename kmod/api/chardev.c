@@ -192,13 +192,15 @@ static int ioctl_register(struct vmdedup_owner *owner, void *argp)
 static struct vmdedup_region *region_of(u64 id)
 {
 	struct vmdedup_region *region = vmdedup_region_get(id);
+	int err;
 
 	if (!region)
 		return ERR_PTR(-ENOENT);
 	if (may_manage(region->space->mm, region->space->pid))
 		return region;
+	err = vmdedup_region_refusal(region);
 	vmdedup_region_put(region);
-	return ERR_PTR(-EPERM);
+	return ERR_PTR(err);
 }
 
 static int ioctl_unregister(struct vmdedup_owner *owner, void *argp)

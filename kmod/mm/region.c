@@ -482,6 +482,20 @@ void vmdedup_region_remove_all(void)
 }
 
 /**
+ * vmdedup_region_refusal() - what to say to who may not use a region
+ * @region: with a reference
+ *
+ * Some kernels do not tell to whom a process that has gone belonged.
+ *
+ * Return: -ENOENT if the region is only there because it was not reaped yet, else
+ * -EPERM.
+ */
+int vmdedup_region_refusal(const struct vmdedup_region *region)
+{
+	return atomic_read(&region->space->mm->mm_users) ? -EPERM : -ENOENT;
+}
+
+/**
  * vmdedup_region_reap() - remove the regions of processes that are gone
  *
  * May sleep.

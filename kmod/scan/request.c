@@ -47,9 +47,10 @@ static int request_each(struct vmdedup_worker *worker,
 		region = vmdedup_region_get(req->region);
 		if (!region)
 			return -ENOENT;
-		err = req->may(region->space->mm, region->space->pid) ? 0 : -EPERM;
-		if (!err)
+		if (req->may(region->space->mm, region->space->pid))
 			err = work(worker, region);
+		else
+			err = vmdedup_region_refusal(region);
 		vmdedup_region_put(region);
 		return err;
 	}
