@@ -297,7 +297,7 @@ static struct vmdedup_region *region_after(u64 id)
 
 static int query_one(struct vmdedup_query *arg, struct vmdedup_region *region)
 {
-	if (!atomic_read(&region->space->mm->mm_users))
+	if (vmdedup_region_gone(region))
 		return -ENOENT;
 	query_fill(arg, region);
 	return arg->flags & VMDEDUP_QUERY_COUNT ? query_count(arg, region) : 0;

@@ -482,6 +482,17 @@ void vmdedup_region_remove_all(void)
 }
 
 /**
+ * vmdedup_region_gone() - has the process of a region gone, or its memory?
+ * @region: with a reference
+ *
+ * The region is there until it is reaped.
+ */
+bool vmdedup_region_gone(const struct vmdedup_region *region)
+{
+	return !atomic_read(&region->space->mm->mm_users);
+}
+
+/**
  * vmdedup_region_refusal() - what to say to who may not use a region
  * @region: with a reference
  *
@@ -492,7 +503,7 @@ void vmdedup_region_remove_all(void)
  */
 int vmdedup_region_refusal(const struct vmdedup_region *region)
 {
-	return atomic_read(&region->space->mm->mm_users) ? -EPERM : -ENOENT;
+	return vmdedup_region_gone(region) ? -ENOENT : -EPERM;
 }
 
 /**
@@ -510,7 +521,7 @@ bool vmdedup_region_reap(void)
 
 	while ((region = vmdedup_region_next(id))) {
 		id = region->id;
-		if (!atomic_read(&region->space->mm->mm_users))
+		if (vmdedup_region_gone(region))
 			any |= vmdedup_region_remove(region);
 		vmdedup_region_put(region);
 		cond_resched();

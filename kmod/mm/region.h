@@ -138,6 +138,7 @@ void vmdedup_region_survey(struct mm_struct *mm, unsigned long start,
 int vmdedup_region_register(struct vmdedup_register_args *args);
 bool vmdedup_region_remove(struct vmdedup_region *region);
 void vmdedup_region_remove_all(void);
+bool vmdedup_region_gone(const struct vmdedup_region *region);
 int vmdedup_region_refusal(const struct vmdedup_region *region);
 bool vmdedup_region_reap(void);
 void vmdedup_region_settle(struct vmdedup_region *region);

@@ -60,9 +60,9 @@ enum vmdedup_skip vmdedup_vma_skip(struct vm_area_struct *vma)
  * vmdedup_vma_alone() - can nobody else have the pages of this mapping?
  * @vma: the mapping; its mmap_lock is held
  *
- * Not if all of its pages have an anon_vma that was not there before a fork, and
- * from which none was made since by one that still has it. Forks of this process
- * wait for the mmap_lock.
+ * A page can only be where its anon_vma says. If the mapping has but one, which was
+ * not made by a fork, and no fork has made one from it that is still there, then all
+ * of its pages are in this address space. To fork takes the mmap_lock.
  */
 bool vmdedup_vma_alone(struct vm_area_struct *vma)
 {

@@ -77,7 +77,5 @@ void vmdedup_worker_charge(struct vmdedup_worker *worker,
  */
 void vmdedup_worker_free(struct vmdedup_worker *worker)
 {
-	if (worker)
-		vmdedup_cand_free(worker->spare);
 	kvfree(worker);
 }

@@ -39,7 +39,7 @@
  *	which the scanner does not
  * @drain: may the LRU caches be drained once more?
  * @age: of candidates when they are new, generations
- * @spare: a candidate allocated in advance
+ * @spare: a candidate allocated in advance, within a segment
  * @region: the region being scanned; the jobs may be of others, too
  * @domain: its trust domain, as of the chunk at hand
  * @seed: of checksums in that domain
