@@ -178,12 +178,13 @@ qemu_pid=$!
 
 # Once in a great while the timer of an emulated processor that idles is never
 # heard of again, and all hangs that waits for something to happen there. The
-# kernel finds out after some time, and it is no use to wait for the rest.
+# kernel finds out after some time, and it is no use to wait for the rest. (By read,
+# and not by sleep, which would outlive us, with our output.)
 lost="kthread timer wakeup didn't happen"
 # shellcheck disable=SC2016 # it is the other shell that expands
 setpriv --pdeathsig KILL bash -c '
 	until grep -qas "$1" "$2"; do
-		sleep 5
+		read -rt 5 _ <&9
 	done
 	kill -TERM "$3"' watch "$lost" "$out/klog" "$qemu_pid" &
 watch_pid=$!
