@@ -5,8 +5,8 @@
 # line counts: N passed, N failed.
 #
 #   check.sh [STAGE]...    only these stages, by name
-#   ALL=1 check.sh         guests and scrub on all kernels, not only on the last, and what is
-#                          too new to decide whether a change is good
+#   ALL=1 check.sh         guests and scrub on all kernels, not only on the last, and
+#                          what is too new to decide whether a change is good
 set -uo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -18,6 +18,12 @@ only=("$@")
 cd "$root" || exit 1
 # shellcheck source=stages.sh
 . selftests/stages.sh
+
+# Is what takes long to be run on a kernel?
+on_this()
+{
+	[ -n "$ALL" ] || [ "$1" = "${kernels##* }" ]
+}
 
 unit()
 {
@@ -63,7 +69,7 @@ stage tools build 'lab, guests, tests, command' make --no-print-directory -j2 \
 for kernel in $kernels; do
 	stage "module-$kernel" build "vmdedup.ko for $kernel, W=1" \
 		make --no-print-directory "lab-module-$kernel"
-	[ -n "$ALL" ] || [ "$kernel" = "${kernels##* }" ] || continue
+	on_this "$kernel" || continue
 	# With a way to have memory errors, for the tests of what finds them.
 	stage "module-$kernel-inject" build "vmdedup.ko for $kernel, VMDEDUP_DEBUG" \
 		selftests/build-module.sh "$kernel" "$BUILD/kmod/$kernel-inject" \
@@ -90,7 +96,7 @@ for kernel in $kernels; do
 	stage "discovery-machines-$kernel" suite "$kernel" discovery-machines \
 		1200 "$root/selftests/kvm/discovery.sh" "$BUILD/engine" \
 		"$modules" machines
-	[ -n "$ALL" ] || [ "$kernel" = "${kernels##* }" ] || continue
+	on_this "$kernel" || continue
 	stage "scrub-$kernel" suite "$kernel" scrub 900 \
 		"$root/selftests/engine/run.sh" "$BUILD/engine" \
 		"$BUILD/kmod/$kernel-inject/kmod/vmdedup.ko" scrub

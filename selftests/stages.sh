@@ -21,6 +21,13 @@ wanted()
 	return 1
 }
 
+# Run a command, keep what it prints in $log, and return its status.
+attempt()
+{
+	"$@" 2>&1 < /dev/null | tee "$log"
+	return "${PIPESTATUS[0]}"
+}
+
 # stage NAME COMMAND...: run it, show its output, count its TAP. A stage that
 # fails without saying which test did is a failure more; so is one that says
 # nothing at all. Where the lab's emulated processor slept through its timer (status
@@ -33,13 +40,13 @@ stage()
 	shift
 	wanted "$name" || return 0
 	echo "# $name: begins"
-	"$@" 2>&1 < /dev/null | tee "$log"
-	status=${PIPESTATUS[0]}
+	attempt "$@"
+	status=$?
 	if [ "$status" -eq 123 ]; then
 		mv "$log" "$log.slept"
 		echo "# $name: an emulated processor slept through its timer, again:"
-		"$@" 2>&1 < /dev/null | tee "$log"
-		status=${PIPESTATUS[0]}
+		attempt "$@"
+		status=$?
 	fi
 	skip=$(grep -ciE '^ok .*# *SKIP' "$log")
 	ok=$(($(grep -cE '^ok ' "$log") - skip))

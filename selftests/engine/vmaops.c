@@ -304,7 +304,6 @@ TEST_F(vmaops, fork_exec)
 	EXPECT_TRUE(same_frames(self->a, self->pfn, N));
 }
 
-/* Writers that do not come through the page tables of the owner. */
 /* Of memory that nobody knows: since 6.12 a kernel can be told not to. */
 static bool kernel_forces_writes(int mem, const char *page)
 {
@@ -320,6 +319,7 @@ static bool kernel_forces_writes(int mem, const char *page)
 	return can;
 }
 
+/* Writers that do not come through the page tables of the owner. */
 TEST_F(vmaops, forced_writes)
 {
 	int mem = open("/proc/self/mem", O_RDWR);
