@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "sketch.h"
 
-/* A full checksum costs as much as so many lines that were asked for ahead. */
-#define ALONE_COST	32
-/* More than twice the part that a filter's tags make, see filter.h. */
-#define ALONE_PART	100
+/* Of so many pages one has to be a hit for nothing. */
+#define ALONE_PART	2
 
 /* A 64 x 64 bit multiplication folded: each input bit reaches all of the output. */
 static __always_inline u64 fold(u64 a, u64 b)
@@ -106,11 +104,10 @@ u64 vmdedup_sketch(const struct vmdedup_sketcher *sketcher, const void *addr)
  * @nr: lines looked at now
  * @score: what came of it
  *
- * Each hit that turns out to be alone has cost a full checksum in vain, as much
- * as ALONE_COST lines; but each page pays for each line. Twice the lines are
- * worth it if they cost less than those checksums. Some will always be in vain,
- * because the filter does not keep all of a sketch: one in ALONE_PART is no fault
- * of the sketches.
+ * All pages pay for each line, those of guests whose pages are told apart well,
+ * too: so this is decided by the majority of them, and not by the few who may
+ * have been made to be alike. What those cost is limited by other means, see
+ * credit.h.
  *
  * Return: lines to look at from now on, never fewer: they are not to change to
  * and fro, since what the filter knows is lost each time.
@@ -118,10 +115,7 @@ u64 vmdedup_sketch(const struct vmdedup_sketcher *sketcher, const void *addr)
 unsigned int vmdedup_sketch_adapt(unsigned int nr,
 				  const struct vmdedup_sketch_score *score)
 {
-	u64 fault = score->pages / ALONE_PART;
-
-	if (score->alone <= fault ||
-	    (score->alone - fault) * ALONE_COST <= score->pages * nr)
+	if (score->alone <= score->pages / ALONE_PART)
 		return nr;
 	return min_t(unsigned int, nr * 2, VMDEDUP_SKETCH_MAX);
 }

@@ -36,7 +36,8 @@ struct vmdedup_sketcher {
  * struct vmdedup_sketch_score - how well sketches tell pages apart
  * @pages: pages sketched
  * @alone: those of them whose sketch was seen elsewhere, but whose checksum
- *	nobody else had, this time and before
+ *	nobody else had, this time and before; or so it seems, as it was not
+ *	worth the cost of looking
  */
 struct vmdedup_sketch_score {
 	u64 pages;

@@ -9,6 +9,7 @@
 #ifndef VMDEDUP_MM_CELLS_H
 #define VMDEDUP_MM_CELLS_H
 
+#include "../core/credit.h"
 #include "../core/runs.h"
 #include "../core/schedule.h"
 #include "region.h"
@@ -25,6 +26,7 @@
  * @saved: bytes that @merged save
  * @stamp: of the last change: no two cells of a region ever have the same
  * @schedule: when to look at it again
+ * @credit: how much to hash of it
  * @merging: how many merge in it now
  */
 struct vmdedup_cell {
@@ -35,6 +37,7 @@ struct vmdedup_cell {
 	u32 saved;
 	u32 stamp;
 	struct vmdedup_schedule schedule;
+	struct vmdedup_credit credit;
 	u32 merging;
 };
 

@@ -186,8 +186,10 @@ void vmdedup_ledger_merge_end(struct vmdedup_region *region, u64 vpn,
 	new.unique -= min_t(u64, new.unique, merged + zero);
 	new.saved = min_t(u64, VMDEDUP_CHUNK_PAGES * PAGE_SIZE,
 			  new.saved + saved);
-	if (merged || zero)
+	if (merged || zero) {
 		vmdedup_schedule_gave(&new.schedule, merged + zero);
+		vmdedup_credit_return(&new.credit, merged + zero);
+	}
 	vmdedup_cell_set(region, cell, &new);
 	spin_unlock(&region->lock);
 }

@@ -58,18 +58,24 @@ static void visit_close(struct vmdedup_visit *visit)
 	struct vmdedup_region *region = visit->region;
 	struct vmdedup_cell *cell;
 	unsigned int broken = 0;
+	bool valid;
 
 	visit->open = false;
-	if (!visit->known || visit->visiting == VMDEDUP_VISIT_NOT)
+	if (visit->visiting == VMDEDUP_VISIT_NOT ||
+	    (!visit->known && !visit->sketched))
 		return;
 	spin_lock(&region->lock);
 	cell = vmdedup_cell_find(region, visit->index);
 	/* A new stamp comes with all that is merged. */
-	if (cell && !cell->merging && cell->stamp == visit->stamp) {
+	valid = cell && visit->known && !cell->merging &&
+		cell->stamp == visit->stamp;
+	if (valid)
 		broken = cell_update(visit, cell);
-		if (!visit->seen.resident)
-			vmdedup_cell_drop(region, visit->index, cell);
-	}
+	if (cell && visit->sketched && visit->purpose != VMDEDUP_SCAN_NOW)
+		vmdedup_credit_spend(&cell->credit, visit->sketched,
+				     visit->vain ? 0 : visit->hashed);
+	if (valid && !visit->seen.resident)
+		vmdedup_cell_drop(region, visit->index, cell);
 	spin_unlock(&region->lock);
 	if (!broken)
 		return;
@@ -137,6 +143,8 @@ static void visit_open(struct vmdedup_visit *visit, unsigned long index)
 	cell = vmdedup_cell_find(region, index);
 	visit->visiting = visiting(visit, cell);
 	visit->interval = cell ? vmdedup_schedule_interval(&cell->schedule) : 1;
+	visit->credit = cell ? cell->credit : (struct vmdedup_credit){};
+	visit->expected = cell ? cell->unique : 0;
 	visit->known = cell && !cell->merging;
 	visit->stamp = cell ? cell->stamp : 0;
 	visit->since = region->changes;
@@ -144,6 +152,8 @@ static void visit_open(struct vmdedup_visit *visit, unsigned long index)
 
 	visit->open = true;
 	visit->vain = false;
+	visit->sketched = 0;
+	visit->hashed = 0;
 	visit->index = index;
 	memset(&visit->seen, 0, sizeof(visit->seen));
 	visit->passed_over += visit->visiting == VMDEDUP_VISIT_NOT;

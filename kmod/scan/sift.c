@@ -37,6 +37,8 @@ static u64 planned, populated;
 /* Who ages or replaces it. */
 static DEFINE_MUTEX(upkeep_lock);
 
+/* How often it has forgotten all. */
+static u32 epoch;
 /* What it knew is lost, since this was last asked for. */
 static bool lost;
 
@@ -156,6 +158,7 @@ static void replace(u64 pages)
 	old = filter.line;
 	vmdedup_filter_init(&filter, line, nr, get_random_u64());
 	WRITE_ONCE(table_bytes, nr * sizeof(*line));
+	WRITE_ONCE(epoch, epoch + 1);
 	up_write(&filter_sem);
 	vfree(old);
 	planned = min(pages, nr * VMDEDUP_FILTER_SLOTS);
@@ -228,6 +231,19 @@ bool vmdedup_sift_lost(void)
 	return READ_ONCE(lost) && xchg(&lost, false);
 }
 
+/* All was forgotten. Is the table too large? Not all of guests' memory is registered. */
+static void epoch_end(void)
+{
+	u64 merged;
+
+	lockdep_assert_held(&upkeep_lock);
+	WRITE_ONCE(epoch, epoch + 1);
+	if (filter.used >= planned / SHRINK)
+		return;
+	replace(filter.used * 2);
+	populated = count_populated(&merged);
+}
+
 /**
  * vmdedup_sift_age() - end a generation of the filter
  *
@@ -235,18 +251,12 @@ bool vmdedup_sift_lost(void)
  */
 void vmdedup_sift_age(void)
 {
-	u64 merged;
-
 	mutex_lock(&upkeep_lock);
 	if (filter.line) {
 		vmdedup_filter_sweep(&filter);
 		mark_frames();
-		/* Of a whole epoch: not all of guests' memory is registered. */
-		if (filter.generation % VMDEDUP_FILTER_EPOCH == 0 &&
-		    filter.used < planned / SHRINK) {
-			replace(filter.used * 2);
-			populated = count_populated(&merged);
-		}
+		if (filter.generation % VMDEDUP_FILTER_EPOCH == 0)
+			epoch_end();
 	}
 	mutex_unlock(&upkeep_lock);
 }
@@ -332,17 +342,50 @@ static bool is_hit(struct vmdedup_worker *worker,
 				   life_of(worker)) == VMDEDUP_SEEN_ELSEWHERE;
 }
 
+/* How many of so many hits of a chunk, out of @pages, may be hashed? */
+static unsigned int limit_of(const struct vmdedup_visit *visit,
+			     unsigned int pages)
+{
+	unsigned int limit = vmdedup_credit_limit(&visit->credit, pages);
+
+	return limit - min(limit, visit->hashed);
+}
+
+/*
+ * Drop hits of a chunk that has had too many hashed for nothing, but for those
+ * whose turn it is. @sketched are its pages.
+ */
+static void thin(struct vmdedup_worker *worker, unsigned int sketched)
+{
+	struct vmdedup_chunk *chunk = &worker->chunk;
+	struct vmdedup_visit *visit = &worker->visit;
+	unsigned int pages = max(visit->expected, sketched);
+	unsigned int hits = chunk->nr, limit, i, nr = 0;
+
+	if (vmdedup_credit_good(&visit->credit, pages))
+		return;
+	limit = limit_of(visit, pages);
+	for (i = 0; i < hits && nr < limit; i++)
+		if (vmdedup_credit_turn(chunk->sample[i].sketch,
+					READ_ONCE(epoch), pages, hits))
+			chunk->sample[nr++] = chunk->sample[i];
+	chunk->nr = nr;
+	/* What was not looked at would have been alone, going by the others. */
+	worker->score.alone += hits - nr;
+}
+
 /**
  * vmdedup_sift() - drop the pages of a chunk that are alone
  * @worker: with a chunk walked in @worker->region
  *
  * On request all pages stay. Without memory for a filter only those stay that may
- * be all zero: to hash all others would take more memory than a filter. May sleep.
+ * be all zero: to hash all others would take more memory than a filter. And if too
+ * many were hashed for nothing, not all stay that may have company. May sleep.
  */
 void vmdedup_sift(struct vmdedup_worker *worker)
 {
 	struct vmdedup_chunk *chunk = &worker->chunk;
-	unsigned int i, nr = 0;
+	unsigned int i, nr = 0, sketched = chunk->nr;
 
 	worker->tally.ev[VMDEDUP_EV_pages_scanned] += chunk->nr;
 	worker->part.ev[VMDEDUP_EV_pages_scanned] += chunk->nr;
@@ -357,4 +400,8 @@ void vmdedup_sift(struct vmdedup_worker *worker)
 	}
 	up_read(&filter_sem);
 	chunk->nr = nr;
+	if (!worker->patient)
+		thin(worker, sketched);
+	worker->visit.sketched += sketched;
+	worker->visit.hashed += chunk->nr;
 }

@@ -101,18 +101,52 @@ FIXTURE_TEARDOWN(race_huge)
 	ASSERT_EQ(0, race_write(r, CHUNKS, MADV_HUGEPAGE));		\
 } while (0)
 
+/* Small pages, a few of them with contents of their own, the others all zero. */
+static void fill_mostly_zero(char *p)
+{
+	for (size_t i = 0; i < HPAGE_NR; i++) {
+		if (i % 8)
+			memset(p + i * PG, 0, PG);
+		else
+			pg_fill(p + i * PG, 0x5000000 + i);
+	}
+}
+
+static size_t mostly_zero_wrong(const char *p)
+{
+	size_t wrong = 0;
+
+	for (size_t i = 0; i < HPAGE_NR; i++)
+		wrong += !pg_is(p + i * PG, i % 8 ? 0 : 0x5000000 + i);
+	return wrong;
+}
+
+/*
+ * Pages of zeroes are merged, and become part of a huge page all the same; which is
+ * split, because of them. What is written to all the time is not put together.
+ */
 TEST_F(race_huge, khugepaged)
 {
 	struct race *r = &self->race;
+	size_t wrong = 0;
+	char *p;
 
 	if (asserts())
 		SKIP(return, "khugepaged asserts on this kernel, see README.md");
 	WRITE_HUGE(r);
+	p = chunk_map(1, MADV_NOHUGEPAGE);
+	ASSERT_NE(NULL, p);
+	ASSERT_EQ(0, vd_register(r->fd, p, HPAGE, NULL));
 	ASSERT_EQ(0, khugepaged_fast());
 	while (race_goes_on(r)) {
 		race_refill(r);
-		usleep(50000);
-		EXPECT_EQ(0, pg_wrong(r->a, RACE_PAGES, RACE_SEED));
+		ASSERT_EQ(0, madvise(p, HPAGE, MADV_NOHUGEPAGE));
+		ASSERT_EQ(0, madvise(p, HPAGE, MADV_DONTNEED));
+		fill_mostly_zero(p);
+		ASSERT_EQ(0, madvise(p, HPAGE, MADV_HUGEPAGE));
+		usleep(rnd(&r->state) % 200000);
+		wrong += mostly_zero_wrong(p);
+		wrong += pg_wrong(r->a, RACE_PAGES, RACE_SEED);
 	}
 	/* A huge page is put together every now and then, not in each round. */
 	for (int i = 0; i < 600; i++) {
@@ -120,8 +154,11 @@ TEST_F(race_huge, khugepaged)
 			break;
 		usleep(50000);
 	}
+	wrong += mostly_zero_wrong(p);
+	EXPECT_EQ(0, wrong);
 	EXPECT_LT(self->collapsed, vmstat("thp_collapse_alloc"));
 	EXPECT_LT(self->split, vd_stat("huge_split"));
+	munmap(p, HPAGE);
 }
 
 /* Small pages that are equal to others are put together before all are merged. */

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A fuzz target: filter, schedule and trees in a scanner of few pages. What is
- * merged is equal, and what is equal is merged in the end.
+ * A fuzz target: filter, schedule, credit and trees in a scanner of few pages. What
+ * is merged is equal, and what is equal is merged in the end.
  */
 #include "fuzz.h"
 
+#include "core/credit.h"
 #include "core/filter.h"
 #include "core/schedule.h"
 #include "core/stable.h"
@@ -37,6 +38,7 @@ struct scanner {
 	struct vmdedup_filter_line line[2];
 	struct vmdedup_tree stable, unstable;
 	struct vmdedup_schedule schedule[CHUNKS];
+	struct vmdedup_credit credit[CHUNKS];
 	struct page page[PAGES];
 	/* Of each region, which may change. */
 	u8 domain[REGIONS];
@@ -92,6 +94,7 @@ static void page_merge(unsigned int i, struct frame *frame)
 	page->was_merged = true;
 	frame->mapped++;
 	vmdedup_schedule_gave(schedule, 1);
+	vmdedup_credit_return(&sim.credit[i / CHUNK_PAGES], 1);
 }
 
 static void scan_pair(unsigned int i, unsigned int other)
@@ -115,16 +118,14 @@ static void scan_pair(unsigned int i, unsigned int other)
 	vmdedup_unstable_forget(&sim.unstable, &frame->frame.node.key);
 }
 
-static void scan_page(unsigned int i, unsigned int interval)
+static void match_page(unsigned int i)
 {
 	struct vmdedup_key key = key_of(i);
 	struct vmdedup_place other;
 	struct vmdedup_frame *frame;
 	struct vmdedup_cand *cand;
 
-	if (sim.page[i].frame ||
-	    vmdedup_filter_note(&sim.filter, sketch_of(i), i,
-				1 + interval / GENERATION) == VMDEDUP_SEEN_HERE)
+	if (sim.page[i].frame)
 		return;
 	frame = vmdedup_stable_get(&sim.stable, &key);
 	if (frame) {
@@ -140,6 +141,34 @@ static void scan_page(unsigned int i, unsigned int interval)
 	    VMDEDUP_FOUND_OTHER)
 		scan_pair(i, other.vpn);
 	vmdedup_cand_free(cand);
+}
+
+static void scan_pages(unsigned int chunk, unsigned int interval)
+{
+	struct vmdedup_credit *credit = &sim.credit[chunk];
+	unsigned int i, first = chunk * CHUNK_PAGES, hit[CHUNK_PAGES];
+	unsigned int pages = 0, hits = 0, nr = 0, limit;
+	bool good;
+
+	for (i = first; i < first + CHUNK_PAGES; i++) {
+		if (sim.page[i].frame)
+			continue;
+		pages++;
+		if (vmdedup_filter_note(&sim.filter, sketch_of(i), i,
+					1 + interval / GENERATION) !=
+		    VMDEDUP_SEEN_HERE)
+			hit[hits++] = i;
+	}
+	limit = vmdedup_credit_limit(credit, pages);
+	good = vmdedup_credit_good(credit, pages);
+	shim_assert(!good || limit >= hits);
+	for (i = 0; i < hits && nr < limit; i++)
+		if (good || vmdedup_credit_turn(sketch_of(hit[i]),
+						sim.pass / EPOCH, pages, hits))
+			hit[nr++] = hit[i];
+	vmdedup_credit_spend(credit, pages, nr);
+	for (i = 0; i < nr; i++)
+		match_page(hit[i]);
 }
 
 static void scan_chunk(unsigned int chunk, bool all)
@@ -163,8 +192,7 @@ static void scan_chunk(unsigned int chunk, bool all)
 	    vmdedup_schedule_cold(schedule, sim.now))
 		return;
 	vmdedup_schedule_seen(schedule, sim.pass);
-	for (i = first; i < first + CHUNK_PAGES; i++)
-		scan_page(i, interval);
+	scan_pages(chunk, interval);
 }
 
 static enum vmdedup_sweep frame_visit(struct vmdedup_node *node, void *arg)
@@ -295,9 +323,12 @@ void fuzz_scanner(void)
 			sim.page[i].content = op / 8 % 12;
 		}
 	}
-	/* Nothing changes any more: two epochs are enough but for mishaps. */
+	/*
+	 * Nothing changes any more: two epochs are enough but for mishaps, and for
+	 * chunks with debts.
+	 */
 	sim.now += VMDEDUP_SCHEDULE_COLD_MAX;
-	for (i = 0; i < 8 * EPOCH && (i % GENERATION || !all_merged()); i++)
+	for (i = 0; i < 400 * EPOCH && (i % GENERATION || !all_merged()); i++)
 		scan_pass(all || i % VMDEDUP_SCHEDULE_PERIOD == 0);
 	shim_assert(all_merged());
 	sweep_frames(true);
