@@ -7,8 +7,22 @@
  */
 #define GOOD	VMDEDUP_CREDIT_PRICE
 #define MOST	(VMDEDUP_CREDIT_PRICE * 3)
+/* What it takes off that a page is merged: it was hashed now, and before. */
+#define WORTH	2
 /* 2^32 / golden ratio: the multiples of it are spread evenly. */
 #define GOLDEN	0x9e3779b9U
+
+/* Of a chunk of which nothing can be written down. */
+const struct vmdedup_credit vmdedup_credit_unknown = {
+	.debt = GOOD * VMDEDUP_CREDIT_PAGES + 1,
+	.pages = VMDEDUP_CREDIT_PAGES,
+};
+
+static unsigned int count(const struct vmdedup_credit *credit,
+			  unsigned int pages)
+{
+	return max_t(unsigned int, pages, credit->pages);
+}
 
 /**
  * vmdedup_credit_good() - may all be hashed that is worth it?
@@ -18,7 +32,7 @@
 bool vmdedup_credit_good(const struct vmdedup_credit *credit,
 			 unsigned int pages)
 {
-	return credit->debt <= pages * GOOD;
+	return credit->debt <= count(credit, pages) * GOOD;
 }
 
 /**
@@ -31,34 +45,38 @@ bool vmdedup_credit_good(const struct vmdedup_credit *credit,
 unsigned int vmdedup_credit_limit(const struct vmdedup_credit *credit,
 				  unsigned int pages)
 {
-	if (credit->debt >= pages * MOST)
-		return 0;
-	return (pages * MOST - credit->debt) / VMDEDUP_CREDIT_PRICE;
+	unsigned int most = count(credit, pages) * MOST;
+
+	return (most - min_t(unsigned int, most, credit->debt)) /
+	       VMDEDUP_CREDIT_PRICE;
 }
 
 /**
- * vmdedup_credit_turn() - is it the turn of pages with a sketch?
- * @sketch: the sketch
- * @epoch: number of the epoch of the filter
- * @pages: pages of a chunk that were sketched
+ * vmdedup_credit_turn() - is it somebody's turn to be hashed?
+ * @credit: of a chunk
+ * @pages: pages of it that are sketched
  * @hits: those of them that there is reason to hash, not 0
+ * @who: a number, random in its lower or its upper half
+ * @when: number of the occasion
  *
  * The turn of each comes as often as is paid for, on average, and after no more
  * than some times as long.
  */
-bool vmdedup_credit_turn(u64 sketch, u32 epoch, unsigned int pages,
-			 unsigned int hits)
+bool vmdedup_credit_turn(const struct vmdedup_credit *credit,
+			 unsigned int pages, unsigned int hits, u64 who,
+			 u32 when)
 {
-	u32 phase = (u32)(sketch ^ sketch >> 32) + epoch * GOLDEN;
+	u32 phase = (u32)(who ^ who >> 32) + when * GOLDEN;
 
-	return (u64)phase * hits * VMDEDUP_CREDIT_PRICE < (u64)pages << 32;
+	return (u64)phase * hits * VMDEDUP_CREDIT_PRICE <
+	       (u64)count(credit, pages) << 32;
 }
 
 /**
- * vmdedup_credit_spend() - a chunk was looked at
+ * vmdedup_credit_spend() - pages of a chunk were looked at
  * @credit: its
- * @pages: pages of it that were sketched
- * @hashed: those of them that were hashed, as many as were allowed at the most
+ * @pages: pages of it that were sketched, VMDEDUP_CREDIT_PAGES at the most
+ * @hashed: those of them that are hashed, as many as were allowed at the most
  */
 void vmdedup_credit_spend(struct vmdedup_credit *credit, unsigned int pages,
 			  unsigned int hashed)
@@ -66,18 +84,34 @@ void vmdedup_credit_spend(struct vmdedup_credit *credit, unsigned int pages,
 	unsigned int debt = credit->debt + hashed * VMDEDUP_CREDIT_PRICE;
 
 	debt -= min(debt, pages);
-	/* It may have been that of more pages, which are gone. */
-	credit->debt = min(debt, pages * MOST);
+	credit->pages = max(pages, credit->pages / 2U);
+	/* It may have been that of pages which are gone. */
+	credit->debt = min(debt, credit->pages * (unsigned int)MOST);
+}
+
+static void take_off(struct vmdedup_credit *credit, unsigned int hashed)
+{
+	unsigned int debt = credit->debt;
+
+	credit->debt -= min(debt, hashed * VMDEDUP_CREDIT_PRICE);
 }
 
 /**
- * vmdedup_credit_return() - pages of a chunk were merged: it was worth it
+ * vmdedup_credit_merged() - pages of a chunk were merged: it was worth it
  * @credit: its
  * @merged: how many
  */
-void vmdedup_credit_return(struct vmdedup_credit *credit, unsigned int merged)
+void vmdedup_credit_merged(struct vmdedup_credit *credit, unsigned int merged)
 {
-	unsigned int price = merged * VMDEDUP_CREDIT_PRICE;
+	take_off(credit, merged * WORTH);
+}
 
-	credit->debt -= min_t(unsigned int, credit->debt, price);
+/**
+ * vmdedup_credit_return() - pages that were hashed were not tried to be merged
+ * @credit: of their chunk
+ * @hashed: how many
+ */
+void vmdedup_credit_return(struct vmdedup_credit *credit, unsigned int hashed)
+{
+	take_off(credit, hashed);
 }

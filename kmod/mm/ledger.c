@@ -125,17 +125,21 @@ bool vmdedup_ledger_cold(struct vmdedup_region *region, u64 vpn)
  * vmdedup_ledger_again() - pages of a chunk could not be merged just now
  * @region: with a reference
  * @vpn: a page of the chunk
+ * @pages: that were not even tried
  *
- * It is not to be looked at less often for that.
+ * It is not to be looked at less often for that, nor to less of it.
  */
-void vmdedup_ledger_again(struct vmdedup_region *region, u64 vpn)
+void vmdedup_ledger_again(struct vmdedup_region *region, u64 vpn,
+			  unsigned int pages)
 {
 	struct vmdedup_cell *cell;
 
 	spin_lock(&region->lock);
 	cell = vmdedup_cell_find(region, vpn / VMDEDUP_CHUNK_PAGES);
-	if (cell)
+	if (cell) {
 		vmdedup_schedule_again(&cell->schedule);
+		vmdedup_credit_return(&cell->credit, pages);
+	}
 	spin_unlock(&region->lock);
 }
 
@@ -188,7 +192,7 @@ void vmdedup_ledger_merge_end(struct vmdedup_region *region, u64 vpn,
 			  new.saved + saved);
 	if (merged || zero) {
 		vmdedup_schedule_gave(&new.schedule, merged + zero);
-		vmdedup_credit_return(&new.credit, merged + zero);
+		vmdedup_credit_merged(&new.credit, merged + zero);
 	}
 	vmdedup_cell_set(region, cell, &new);
 	spin_unlock(&region->lock);

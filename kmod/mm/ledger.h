@@ -19,7 +19,8 @@ bool vmdedup_ledger_merge_begin(struct vmdedup_region *region, u64 vpn);
 void vmdedup_ledger_merge_end(struct vmdedup_region *region, u64 vpn,
 			      u64 merged, u64 zero, u64 saved);
 
-void vmdedup_ledger_again(struct vmdedup_region *region, u64 vpn);
+void vmdedup_ledger_again(struct vmdedup_region *region, u64 vpn,
+			  unsigned int pages);
 
 void vmdedup_ledger_charge(struct vmdedup_region *region,
 			   enum vmdedup_ledger_item item, u64 n);

@@ -58,24 +58,18 @@ static void visit_close(struct vmdedup_visit *visit)
 	struct vmdedup_region *region = visit->region;
 	struct vmdedup_cell *cell;
 	unsigned int broken = 0;
-	bool valid;
 
 	visit->open = false;
-	if (visit->visiting == VMDEDUP_VISIT_NOT ||
-	    (!visit->known && !visit->sketched))
+	if (!visit->known || visit->visiting == VMDEDUP_VISIT_NOT)
 		return;
 	spin_lock(&region->lock);
 	cell = vmdedup_cell_find(region, visit->index);
 	/* A new stamp comes with all that is merged. */
-	valid = cell && visit->known && !cell->merging &&
-		cell->stamp == visit->stamp;
-	if (valid)
+	if (cell && !cell->merging && cell->stamp == visit->stamp) {
 		broken = cell_update(visit, cell);
-	if (cell && visit->sketched && visit->purpose != VMDEDUP_SCAN_NOW)
-		vmdedup_credit_spend(&cell->credit, visit->sketched,
-				     visit->vain ? 0 : visit->hashed);
-	if (valid && !visit->seen.resident)
-		vmdedup_cell_drop(region, visit->index, cell);
+		if (!visit->seen.resident)
+			vmdedup_cell_drop(region, visit->index, cell);
+	}
 	spin_unlock(&region->lock);
 	if (!broken)
 		return;
@@ -143,8 +137,7 @@ static void visit_open(struct vmdedup_visit *visit, unsigned long index)
 	cell = vmdedup_cell_find(region, index);
 	visit->visiting = visiting(visit, cell);
 	visit->interval = cell ? vmdedup_schedule_interval(&cell->schedule) : 1;
-	visit->credit = cell ? cell->credit : (struct vmdedup_credit){};
-	visit->expected = cell ? cell->unique : 0;
+	visit->credit = cell ? cell->credit : vmdedup_credit_unknown;
 	visit->known = cell && !cell->merging;
 	visit->stamp = cell ? cell->stamp : 0;
 	visit->since = region->changes;
@@ -152,8 +145,6 @@ static void visit_open(struct vmdedup_visit *visit, unsigned long index)
 
 	visit->open = true;
 	visit->vain = false;
-	visit->sketched = 0;
-	visit->hashed = 0;
 	visit->index = index;
 	memset(&visit->seen, 0, sizeof(visit->seen));
 	visit->passed_over += visit->visiting == VMDEDUP_VISIT_NOT;
@@ -181,6 +172,25 @@ enum vmdedup_visiting vmdedup_visit_chunk(struct vmdedup_visit *visit,
 	return visit->visiting;
 }
 
+/* Before any of it is merged, which makes up for it. */
+static void spend(struct vmdedup_visit *visit)
+{
+	struct vmdedup_region *region = visit->region;
+	struct vmdedup_cell *cell;
+
+	spin_lock(&region->lock);
+	cell = vmdedup_cell_find(region, visit->index);
+	if (cell) {
+		/* Nothing is hashed of what is to be left alone. */
+		vmdedup_credit_spend(&cell->credit, visit->sketched,
+				     visit->vain ? 0 : visit->hashed);
+		visit->credit = cell->credit;
+	}
+	spin_unlock(&region->lock);
+	visit->sketched = 0;
+	visit->hashed = 0;
+}
+
 /**
  * vmdedup_visit_step() - page tables were looked at
  * @visit: after vmdedup_visit_chunk() for each of them
@@ -197,6 +207,8 @@ void vmdedup_visit_step(struct vmdedup_visit *visit, unsigned long next,
 	/* The rest of the chunk may be in another mapping. */
 	if (visit->open && next >> PMD_SHIFT > visit->index)
 		visit_close(visit);
+	if (visit->sketched && visit->purpose != VMDEDUP_SCAN_NOW)
+		spend(visit);
 }
 
 /**

@@ -35,9 +35,8 @@ enum vmdedup_purpose {
  * @visiting: what is done with it
  * @interval: it is looked at in one of so many passes
  * @credit: how much of it may be hashed
- * @expected: pages of it that there were to sketch at the visit before
- * @sketched: pages of it that were sketched so far
- * @hashed: those of them that are hashed
+ * @sketched: pages of it that were sketched since the last step
+ * @hashed: those of them that are to be hashed
  * @vain: what was merged in it was written to: it is to be left alone
  * @known: it had a cell in which nobody merged, when we began to look
  * @stamp: of that
@@ -58,7 +57,6 @@ struct vmdedup_visit {
 	enum vmdedup_visiting visiting;
 	unsigned int interval;
 	struct vmdedup_credit credit;
-	unsigned int expected;
 	unsigned int sketched;
 	unsigned int hashed;
 	bool vain;

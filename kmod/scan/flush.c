@@ -25,11 +25,13 @@ static void skip_jobs(struct vmdedup_region *region,
 		      const struct vmdedup_job *jobs, unsigned int nr,
 		      struct vmdedup_tally *tally)
 {
-	unsigned int i;
+	unsigned int i, len;
 
 	tally->skip[VMDEDUP_SKIP_BUSY] += nr;
-	for (i = 0; i < nr; i += vmdedup_jobs_same_table(jobs + i, nr - i))
-		vmdedup_ledger_again(region, jobs[i].place.vpn);
+	for (i = 0; i < nr; i += len) {
+		len = vmdedup_jobs_same_table(jobs + i, nr - i);
+		vmdedup_ledger_again(region, jobs[i].place.vpn, len);
+	}
 }
 
 /* Merge a run, of one chunk, and write it down in the ledger. */
@@ -57,7 +59,8 @@ static unsigned int merge_run(struct vmdedup_worker *worker,
 					 run.ev[VMDEDUP_EV_pages_zero_merged],
 					 run.saved);
 	if (run.skip[VMDEDUP_SKIP_BUSY] || run.skip[VMDEDUP_SKIP_LRU])
-		vmdedup_ledger_again(region, vpn);
+		vmdedup_ledger_again(region, vpn,
+				     run.skip[VMDEDUP_SKIP_LRU]);
 	vmdedup_tally_add(tally, &run);
 	return nr;
 }

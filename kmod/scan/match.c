@@ -12,6 +12,7 @@
 #include "../core/content.h"
 #include "../mm/charge.h"
 #include "../mm/frame.h"
+#include "../mm/ledger.h"
 #include "engine.h"
 #include "sift.h"
 #include "worker.h"
@@ -189,8 +190,10 @@ static void match_pair(struct vmdedup_worker *worker, struct peer *peer,
 	struct page *page = peer_page(peer, other, key->domain);
 	struct vmdedup_frame *frame = NULL;
 
-	if (!page)
+	if (!page) {
+		worker->untried += !peer->region;
 		return;
+	}
 	/* Most likely unequal pages have changed since. */
 	if (worth_pairing(worker, page, sample->page) &&
 	    vmdedup_pages_equal(page, sample->page))
@@ -227,6 +230,7 @@ static enum vmdedup_found note(struct vmdedup_worker *worker,
 	if (!worker->spare)
 		spare_alloc(worker);
 	if (!worker->spare) {
+		worker->untried++;
 		skip(worker, VMDEDUP_SKIP_NOMEM);
 		return VMDEDUP_FOUND_NONE;
 	}
@@ -332,8 +336,13 @@ void vmdedup_match(struct vmdedup_worker *worker)
 	}
 	peer_close(&peer);
 	vmdedup_chunk_put(chunk);
+	if (worker->untried)
+		vmdedup_ledger_again(worker->region,
+				     worker->visit.index * VMDEDUP_CHUNK_PAGES,
+				     worker->untried);
+	worker->untried = 0;
 	/* On request all pages are looked at, whatever their sketches say. */
-	if (!worker->patient)
+	if (worker->visit.purpose == VMDEDUP_SCAN_ALL)
 		vmdedup_sift_score(&worker->score);
 	memset(&worker->score, 0, sizeof(worker->score));
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/hash.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
@@ -22,8 +23,11 @@
 #define TABLE_SHARE	8
 /* It is made anew when that many times as large as it need be. */
 #define SHRINK		4
-/* Pages that are sketched before it is judged whether that was worth it. */
-#define SCORE_PAGES	32768
+/*
+ * Pages that are sketched before it is judged whether that was worth it; and as many
+ * as all guests have, if that is more: it is on behalf of all of them.
+ */
+#define SCORE_PAGES	32768ULL
 /* How far ahead of what is noted memory is asked for, sketches. */
 #define AHEAD		8
 
@@ -204,11 +208,11 @@ u64 vmdedup_sift_prepare(void)
 	mutex_lock(&upkeep_lock);
 	if (!filter.line || pages > populated + populated / 8) {
 		replace(pages);
-		populated = pages;
+		WRITE_ONCE(populated, pages);
 	} else if (pages < planned / SHRINK) {
 		/* Merged pages need no place in it, but for their frames. */
 		replace(pages + pages / 4);
-		populated = pages;
+		WRITE_ONCE(populated, pages);
 	} else if (atomic_read(&filter.refused) > planned / 2) {
 		replace(planned + planned / 4);
 	}
@@ -241,7 +245,7 @@ static void epoch_end(void)
 	if (filter.used >= planned / SHRINK)
 		return;
 	replace(filter.used * 2);
-	populated = count_populated(&merged);
+	WRITE_ONCE(populated, count_populated(&merged));
 }
 
 /**
@@ -277,14 +281,14 @@ void vmdedup_sift_forget(void)
 	WRITE_ONCE(table_bytes, 0);
 	up_write(&filter_sem);
 	planned = 0;
-	populated = 0;
+	WRITE_ONCE(populated, 0);
 	vfree(line);
 	mutex_unlock(&upkeep_lock);
 }
 
 /**
  * vmdedup_sift_score() - tell how well sketches did
- * @score: of a chunk
+ * @score: of a chunk, in a pass that looks at all of them: so each has its share
  *
  * Heeded by vmdedup_sift_begin(): the sketches of all pages change then, so
  * what the filter knows is of no use any more (see vmdedup_sift_lost()), and is
@@ -297,7 +301,7 @@ void vmdedup_sift_score(const struct vmdedup_sketch_score *score)
 	spin_lock(&score_lock);
 	total.pages += score->pages;
 	total.alone += score->alone;
-	if (total.pages >= SCORE_PAGES) {
+	if (total.pages >= max(SCORE_PAGES, READ_ONCE(populated))) {
 		next = vmdedup_sketch_adapt(now, &total);
 		memset(&total, 0, sizeof(total));
 	}
@@ -342,36 +346,65 @@ static bool is_hit(struct vmdedup_worker *worker,
 				   life_of(worker)) == VMDEDUP_SEEN_ELSEWHERE;
 }
 
-/* How many of so many hits of a chunk, out of @pages, may be hashed? */
-static unsigned int limit_of(const struct vmdedup_visit *visit,
-			     unsigned int pages)
+/*
+ * A huge page is hashed as a whole, or it would never be found worth splitting. And
+ * not again, at first, if there are so few hits that it would be kept anyway: there
+ * is no more in it that others have. Drops all hits if it is not to be hashed.
+ */
+static void thin_huge(struct vmdedup_worker *worker, unsigned int pages)
 {
-	unsigned int limit = vmdedup_credit_limit(&visit->credit, pages);
+	struct vmdedup_credit *credit = &worker->visit.credit;
+	struct vmdedup_chunk *chunk = &worker->chunk;
+	bool kept = chunk->nr < vmdedup_engine_split_pages();
 
-	return limit - min(limit, visit->hashed);
+	if (kept ? !credit->debt : vmdedup_credit_good(credit, pages))
+		return;
+	if (kept) {
+		worker->tally.ev[VMDEDUP_EV_huge_kept]++;
+		worker->tally.skip[VMDEDUP_SKIP_HUGE] += chunk->nr;
+		worker->part.skip[VMDEDUP_SKIP_HUGE] += chunk->nr;
+	} else {
+		worker->score.alone += chunk->nr;
+	}
+	chunk->nr = 0;
+}
+
+/*
+ * Equal pages have to have their turn at the same time, and for as long as it takes
+ * the filter to see both. Zero pages wait for nobody: a few of them, each time, tell
+ * whether there are more.
+ */
+static bool is_turn(const struct vmdedup_worker *worker,
+		    const struct vmdedup_sample *sample, unsigned int pages)
+{
+	const struct vmdedup_visit *visit = &worker->visit;
+	bool zero = sample->sketch == worker->zero_sketch;
+
+	return vmdedup_credit_turn(&visit->credit, pages, worker->chunk.nr,
+				   zero ? hash_64(sample->vpn, 64) :
+					  sample->sketch,
+				   zero ? visit->pass : READ_ONCE(epoch));
 }
 
 /*
  * Drop hits of a chunk that has had too many hashed for nothing, but for those
- * whose turn it is. @sketched are its pages.
+ * whose turn it is. @pages of it were sketched.
  */
-static void thin(struct vmdedup_worker *worker, unsigned int sketched)
+static void thin(struct vmdedup_worker *worker, unsigned int pages)
 {
+	struct vmdedup_credit *credit = &worker->visit.credit;
 	struct vmdedup_chunk *chunk = &worker->chunk;
-	struct vmdedup_visit *visit = &worker->visit;
-	unsigned int pages = max(visit->expected, sketched);
-	unsigned int hits = chunk->nr, limit, i, nr = 0;
+	unsigned int i, nr = 0, limit;
 
-	if (vmdedup_credit_good(&visit->credit, pages))
+	if (vmdedup_credit_good(credit, pages))
 		return;
-	limit = limit_of(visit, pages);
-	for (i = 0; i < hits && nr < limit; i++)
-		if (vmdedup_credit_turn(chunk->sample[i].sketch,
-					READ_ONCE(epoch), pages, hits))
+	limit = vmdedup_credit_limit(credit, pages);
+	for (i = 0; i < chunk->nr && nr < limit; i++)
+		if (is_turn(worker, &chunk->sample[i], pages))
 			chunk->sample[nr++] = chunk->sample[i];
-	chunk->nr = nr;
 	/* What was not looked at would have been alone, going by the others. */
-	worker->score.alone += hits - nr;
+	worker->score.alone += chunk->nr - nr;
+	chunk->nr = nr;
 }
 
 /**
@@ -400,8 +433,10 @@ void vmdedup_sift(struct vmdedup_worker *worker)
 	}
 	up_read(&filter_sem);
 	chunk->nr = nr;
-	if (!worker->patient)
+	if (!worker->patient && chunk->huge)
+		thin_huge(worker, sketched);
+	else if (!worker->patient)
 		thin(worker, sketched);
-	worker->visit.sketched += sketched;
-	worker->visit.hashed += chunk->nr;
+	worker->visit.sketched = sketched;
+	worker->visit.hashed = chunk->nr;
 }

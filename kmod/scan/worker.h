@@ -46,6 +46,7 @@
  * @sketcher: how to sketch in that domain
  * @zero_sketch: of a page of zeroes
  * @score: how well sketches did in the chunk
+ * @untried: pages of it that were hashed and could not be matched just now
  * @visit: decides what to look at in it, and keeps the ledger
  * @ran: CPU time of the thread that is accounted for, ns
  * @paced: likewise, that was paced
@@ -68,6 +69,7 @@ struct vmdedup_worker {
 	struct vmdedup_sketcher sketcher;
 	u64 zero_sketch;
 	struct vmdedup_sketch_score score;
+	unsigned int untried;
 	struct vmdedup_visit visit;
 	u64 ran;
 	u64 paced;

@@ -48,7 +48,7 @@ static bool passes(long long n)
 #define LINES_PAGE 64
 #define COST_CHUNKS 8
 #define COST_PAGES (COST_CHUNKS * HPAGE_NR)
-#define COST_ROUNDS 192
+#define COST_ROUNDS 96
 
 struct cost {
 	long long scanned;

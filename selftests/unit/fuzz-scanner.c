@@ -94,7 +94,7 @@ static void page_merge(unsigned int i, struct frame *frame)
 	page->was_merged = true;
 	frame->mapped++;
 	vmdedup_schedule_gave(schedule, 1);
-	vmdedup_credit_return(&sim.credit[i / CHUNK_PAGES], 1);
+	vmdedup_credit_merged(&sim.credit[i / CHUNK_PAGES], 1);
 }
 
 static void scan_pair(unsigned int i, unsigned int other)
@@ -163,8 +163,9 @@ static void scan_pages(unsigned int chunk, unsigned int interval)
 	good = vmdedup_credit_good(credit, pages);
 	shim_assert(!good || limit >= hits);
 	for (i = 0; i < hits && nr < limit; i++)
-		if (good || vmdedup_credit_turn(sketch_of(hit[i]),
-						sim.pass / EPOCH, pages, hits))
+		if (good || vmdedup_credit_turn(credit, pages, hits,
+						sketch_of(hit[i]),
+						sim.pass / EPOCH))
 			hit[nr++] = hit[i];
 	vmdedup_credit_spend(credit, pages, nr);
 	for (i = 0; i < nr; i++)

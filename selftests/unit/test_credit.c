@@ -17,8 +17,8 @@ static unsigned int visit(struct vmdedup_credit *credit, u32 epoch,
 		hashed = hits;
 	} else {
 		for (i = 0; i < hits && hashed < limit; i++)
-			hashed += vmdedup_credit_turn(sketch[i], epoch, pages,
-						      hits);
+			hashed += vmdedup_credit_turn(credit, pages, hits,
+						      sketch[i], epoch);
 	}
 	vmdedup_credit_spend(credit, pages, hashed);
 	return hashed;
@@ -61,12 +61,18 @@ static void what_is_merged_is_free(void **state)
 	fill(sketch, 1);
 	for (i = 0; i < 1000; i++) {
 		assert_int_equal(visit(&credit, i, CHUNK, CHUNK, sketch), CHUNK);
-		vmdedup_credit_return(&credit, CHUNK);
+		/* Half of it, to begin with, or all of it later on. */
+		vmdedup_credit_merged(&credit, i < 500 ? CHUNK / 2 : CHUNK);
 		assert_int_equal(credit.debt, 0);
 	}
 	/* No more is given back than was spent. */
-	vmdedup_credit_return(&credit, UINT16_MAX);
+	vmdedup_credit_merged(&credit, UINT16_MAX);
 	assert_int_equal(credit.debt, 0);
+	for (i = 0; i < 1000; i++) {
+		assert_int_equal(visit(&credit, i, CHUNK, CHUNK, sketch), CHUNK);
+		vmdedup_credit_return(&credit, CHUNK);
+		assert_int_equal(credit.debt, 0);
+	}
 }
 
 static void few_hits_are_free(void **state)
@@ -118,10 +124,11 @@ static void costs_a_third_at_the_most(void **state)
 /* How long it takes until it is the turn of a sketch, and again, in epochs. */
 static unsigned int until_turn(u64 sketch, u32 *epoch, unsigned int hits)
 {
+	struct vmdedup_credit credit = {};
 	unsigned int n;
 
 	for (n = 1; n < 10000; n++)
-		if (vmdedup_credit_turn(sketch, ++*epoch, CHUNK, hits))
+		if (vmdedup_credit_turn(&credit, CHUNK, hits, sketch, ++*epoch))
 			break;
 	return n;
 }
@@ -149,19 +156,20 @@ static void each_has_its_turn(void **state)
 static void equal_pages_meet(void **state)
 {
 	unsigned int epoch, met = 0, turns = 0;
+	struct vmdedup_credit credit = {};
 
 	(void)state;
 	for (epoch = 0; epoch < 10000; epoch++) {
-		if (!vmdedup_credit_turn(12345, epoch, CHUNK, 400))
+		if (!vmdedup_credit_turn(&credit, CHUNK, 400, 12345, epoch))
 			continue;
 		turns++;
-		met += vmdedup_credit_turn(12345, epoch, CHUNK, 300);
+		met += vmdedup_credit_turn(&credit, CHUNK, 300, 12345, epoch);
 	}
 	assert_in_range(turns, 200, 300);
 	assert_int_equal(met, turns);
 }
 
-/* Debts are those of the pages that are there. */
+/* Debts are those of the pages that are there, but not after a single look. */
 static void pages_go_with_their_debts(void **state)
 {
 	struct vmdedup_credit credit = {};
@@ -173,9 +181,28 @@ static void pages_go_with_their_debts(void **state)
 	assert_int_equal(vmdedup_credit_limit(&credit, CHUNK), 0);
 	assert_int_equal(vmdedup_credit_limit(&credit, 1), 0);
 	vmdedup_credit_spend(&credit, 1, 0);
+	assert_false(vmdedup_credit_good(&credit, CHUNK));
 	for (i = 0; !vmdedup_credit_good(&credit, 1); i++)
 		vmdedup_credit_spend(&credit, 1, 0);
-	assert_in_range(i, 1, 3 * VMDEDUP_CREDIT_PRICE);
+	assert_in_range(i, 10, 3 * VMDEDUP_CREDIT_PRICE);
+}
+
+static void an_unknown_one_takes_turns(void **state)
+{
+	struct vmdedup_credit credit = vmdedup_credit_unknown;
+	u64 sketch[CHUNK];
+
+	(void)state;
+	fill(sketch, 1);
+	assert_false(vmdedup_credit_good(&credit, CHUNK));
+	assert_true(vmdedup_credit_limit(&credit, CHUNK) >= CHUNK);
+	assert_in_range(visit(&credit, 0, CHUNK, CHUNK, sketch), 1, CHUNK / 10);
+}
+
+static void is_small(void **state)
+{
+	(void)state;
+	assert_int_equal(sizeof(struct vmdedup_credit), 4);
 }
 
 int main(void)
@@ -188,6 +215,8 @@ int main(void)
 		cmocka_unit_test(each_has_its_turn),
 		cmocka_unit_test(equal_pages_meet),
 		cmocka_unit_test(pages_go_with_their_debts),
+		cmocka_unit_test(an_unknown_one_takes_turns),
+		cmocka_unit_test(is_small),
 	};
 
 	return cmocka_run_group_tests_name("credit", tests, NULL, NULL);
