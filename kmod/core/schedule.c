@@ -110,6 +110,9 @@ void vmdedup_schedule_again(struct vmdedup_schedule *schedule)
  * @merged: how many there were at the visit before, and were merged since
  * @broken: how many of them were written to since
  *
+ * What happened in vain is forgiven when nothing was written to for as long as it
+ * was left alone: a visit may come by at once after pages were merged.
+ *
  * Return: true if merging was in vain, so that it is left alone for a while.
  */
 bool vmdedup_schedule_broken(struct vmdedup_schedule *schedule, u16 now,
@@ -125,8 +128,11 @@ bool vmdedup_schedule_broken(struct vmdedup_schedule *schedule, u16 now,
 		if (schedule->heat < HEAT_MAX)
 			schedule->heat++;
 		schedule->until = now + (1U << schedule->heat);
-	} else if (!broken && schedule->heat) {
+	} else if (!broken && schedule->heat &&
+		   !vmdedup_schedule_cold(schedule, now) &&
+		   (u16)(now - schedule->until) >= 1U << schedule->heat) {
 		schedule->heat--;
+		schedule->until = now;
 	}
 	return vain;
 }

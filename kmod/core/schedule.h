@@ -21,7 +21,8 @@
 /**
  * struct vmdedup_schedule - of one chunk
  * @last: the pass in which it was looked at last
- * @until: when it may be merged in again if @heat is not 0, seconds
+ * @until: when it may be merged in again if @heat is not 0, or when something was
+ *	forgiven, seconds
  * @gave: pages merged in it since it was looked at
  * @idle: visits since anything was merged in it
  * @heat: how often, of late, merges in it were in vain

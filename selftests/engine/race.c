@@ -47,7 +47,7 @@ static void *merge_all_the_time(void *arg)
 			r->error = err;
 			break;
 		}
-		r->calls++;
+		__atomic_add_fetch(&r->calls, 1, __ATOMIC_RELAXED);
 	}
 	return NULL;
 }
@@ -85,6 +85,20 @@ bool race_goes_on(struct race *r)
 		return false;
 	r->rounds++;
 	return true;
+}
+
+static unsigned long calls(const struct race *r)
+{
+	return __atomic_load_n(&r->calls, __ATOMIC_RELAXED);
+}
+
+void race_let_merge(const struct race *r)
+{
+	/* One may be at work, and has seen some of it already. */
+	unsigned long enough = calls(r) + 2;
+
+	for (int i = 0; i < 1000 && calls(r) < enough; i++)
+		usleep(1000);
 }
 
 void race_refill(struct race *r)

@@ -61,6 +61,8 @@ bool race_goes_on(struct race *r);
 bool race_merged(const struct race *r);
 /* For how long, as the environment says, in milliseconds. */
 long long race_ms(void);
+/* Give the thread that merges on request the time to see all as it is now. */
+void race_let_merge(const struct race *r);
 /* New pages, equal to those of @b. */
 void race_refill(struct race *r);
 /* Map @a again, where it was, with nothing in it. Returns 0 or a negative errno. */

@@ -109,9 +109,8 @@ TEST_F(race_pins, registered_buffers)
 		char *p = r->a + at * PG;
 
 		pg_fill_range(p, DISK_PAGES, SEED + at);
-		/* Time to be merged, every now and then. */
 		if (r->rounds % 4 == 0)
-			usleep(20000);
+			race_let_merge(r);
 		ASSERT_EQ(0, uring_pin(&u, p, DISK_PAGES * PG));
 		wrong += pg_wrong(p, DISK_PAGES, SEED + at);
 		ASSERT_EQ(DISK_PAGES * PG,
@@ -148,7 +147,7 @@ TEST_F(race_pins, vmsplice)
 
 		pg_fill_range(r->a + at * PG, PIPE_PAGES, SEED + at);
 		if (r->rounds % 4 == 0)
-			usleep(20000);
+			race_let_merge(r);
 		ASSERT_EQ(iov.iov_len, vmsplice(ends[1], &iov, 1, 0));
 		usleep(rnd(&r->state) % 2000);
 		pg_fill_range(r->a + at * PG, PIPE_PAGES, own);
@@ -204,6 +203,8 @@ TEST_F(race_pins, process_vm_writev)
 		uint64_t own = 0x5000000 + r->rounds * N;
 
 		race_refill(r);
+		if (r->rounds % 4 == 0)
+			race_let_merge(r);
 		ASSERT_EQ(0, peer_send(&self->peer, do_write_parent,
 				       (uintptr_t)r->a, half, own));
 		pg_fill_range(r->a + half * PG, half, own + half);

@@ -146,7 +146,7 @@ FIXTURE_TEARDOWN(race_uffd)
 static void time_to_merge(const struct race *r)
 {
 	if (r->rounds % 2)
-		usleep(50000);
+		race_let_merge(r);
 }
 
 TEST_F(race_uffd, missing)

@@ -8,7 +8,8 @@
 # DIR has the built programs, MODULE is the path of vmdedup.ko. Without
 # PROGRAMs all run. Prints TAP: one line per test, told apart by the name of
 # its program, with what a failed one said; and at the end the totals. Exits
-# with 0 only if nothing failed. V=1 shows what the others said, too.
+# with 0 only if nothing failed. V=1 shows what the others said, too; ALL=1 has
+# those run, too, that take long.
 set -u
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -17,11 +18,10 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 sysfs=/sys/class/misc/vmdedup
 all=(merge account vmaops huge swap pinned lifecycle badinput refuse
 	netlink badnetlink ledger policy scan adverse attack limits
-	lostwrite race_mm race_swap race_host faults faultscan command.sh unload.sh
-	loadfaults.sh)
-# Those that are too new to decide whether a change is good.
-[ -z "${ALL-}" ] || all+=(cost fuzz reserve race_uffd race_huge race_pins
-	race_reload)
+	lostwrite race_mm race_swap race_host race_uffd race_huge race_pins fuzz
+	faults faultscan command.sh race_reload unload.sh loadfaults.sh)
+# Those that take long, and for which it matters little on which kernel they run.
+[ -z "${ALL-}" ] || all+=(cost reserve)
 # Only where the kernel can tell.
 [ ! -e /sys/kernel/debug/kmemleak ] || all+=(kmemleak.sh)
 

@@ -139,7 +139,7 @@ qemu=(
 	"$program"
 	-no-user-config -nodefaults -display none -no-reboot
 	-machine q35 "${accel[@]}" -cpu max
-	-m "$mib" -smp "$cpus"
+	-m "$mib" -smp "$cpus,sockets=$nodes"
 	-kernel "$kernel/vmlinux" -initrd "$initrd" -append "${cmdline//[$'\n\t']/ }"
 	-chardev "file,id=klog,path=$out/klog"
 	-serial chardev:klog

@@ -212,8 +212,11 @@ static void known_broken(struct known_chunk *chunk, u64 now, unsigned int merged
 		chunk->heat = min(chunk->heat + 1, 6U);
 		chunk->cooled = now;
 		chunk->until = now + (1U << chunk->heat);
-	} else if (!broken && chunk->heat) {
+	} else if (!broken && chunk->heat &&
+		   now >= chunk->until + (1U << chunk->heat)) {
 		chunk->heat--;
+		chunk->cooled = now;
+		chunk->until = now;
 	}
 }
 

@@ -329,8 +329,10 @@ void fuzz_scanner(void)
 	 * chunks with debts.
 	 */
 	sim.now += VMDEDUP_SCHEDULE_COLD_MAX;
-	for (i = 0; i < 400 * EPOCH && (i % GENERATION || !all_merged()); i++)
+	for (i = 0; i < 400 * EPOCH && (i % GENERATION || !all_merged()); i++) {
 		scan_pass(all || i % VMDEDUP_SCHEDULE_PERIOD == 0);
+		sim.now++;
+	}
 	shim_assert(all_merged());
 	sweep_frames(true);
 	vmdedup_unstable_age(&sim.unstable, sim.pass, 0);

@@ -149,13 +149,55 @@ static void in_vain_is_left_alone(void **state)
 	/* Long after it is not cold for that. */
 	assert_int_equal(vmdedup_schedule_ask(&schedule, pass, now + 30000, true),
 			 VMDEDUP_VISIT_SCAN);
-	/* It is forgiven, step by step. */
+}
+
+/* A second after it is merged in, all of it is written to, again and again. */
+static void in_vain_each_time(void **state)
+{
+	struct vmdedup_schedule schedule = {};
+	unsigned int i, left, was = 1;
+	u16 pass = 1, now = 65500;
+
+	(void)state;
+	passes(&schedule, &pass, 1);
 	for (i = 0; i < 10; i++) {
 		vmdedup_schedule_gave(&schedule, 512);
+		/* Visits, before anything is written to. */
 		assert_false(vmdedup_schedule_broken(&schedule, now, 512, 0));
+		assert_false(vmdedup_schedule_broken(&schedule, now, 512, 0));
+		now++;
+		assert_true(vmdedup_schedule_broken(&schedule, now, 512, 512));
+		for (left = 0; vmdedup_schedule_cold(&schedule, now); left++)
+			now++;
+		assert_int_equal(left, min(2 * was, 64U));
+		was = left;
+		/* The visit that finds it not cold any more, and merges. */
+		assert_false(vmdedup_schedule_broken(&schedule, now, 0, 0));
 	}
-	assert_int_equal(vmdedup_schedule_ask(&schedule, pass, now - 1, true),
-			 VMDEDUP_VISIT_SCAN);
+}
+
+/* When it was left in peace for as long as it was left alone, step by step. */
+static void is_forgiven(void **state)
+{
+	struct vmdedup_schedule schedule = {};
+	u16 pass = 1, now = 65500;
+	unsigned int i, left;
+
+	(void)state;
+	passes(&schedule, &pass, 1);
+	for (i = 0; i < 10; i++) {
+		vmdedup_schedule_gave(&schedule, 512);
+		assert_true(vmdedup_schedule_broken(&schedule, now, 512, 512));
+		while (vmdedup_schedule_cold(&schedule, now))
+			now++;
+	}
+	for (i = 0; i < 126; i++)
+		assert_false(vmdedup_schedule_broken(&schedule, now++, 512, 0));
+	vmdedup_schedule_gave(&schedule, 512);
+	assert_true(vmdedup_schedule_broken(&schedule, now, 512, 512));
+	for (left = 0; vmdedup_schedule_cold(&schedule, now); left++)
+		now++;
+	assert_in_range(left, 2, 4);
 }
 
 static void some_writes_are_nothing(void **state)
@@ -178,10 +220,12 @@ static void some_writes_are_nothing(void **state)
 	vmdedup_schedule_gave(&schedule, 20);
 	assert_true(vmdedup_schedule_broken(&schedule, 0, 512, 10));
 	assert_int_equal(schedule.heat, 2);
-	/* Peace is, with anything merged or not. */
-	assert_false(vmdedup_schedule_broken(&schedule, 0, 512, 3));
+	/* Peace is, with anything merged or not, if it lasts: 4 s after these 4. */
+	assert_false(vmdedup_schedule_broken(&schedule, 8, 512, 3));
 	assert_int_equal(schedule.heat, 2);
-	assert_false(vmdedup_schedule_broken(&schedule, 0, 512, 0));
+	assert_false(vmdedup_schedule_broken(&schedule, 7, 512, 0));
+	assert_int_equal(schedule.heat, 2);
+	assert_false(vmdedup_schedule_broken(&schedule, 8, 512, 0));
 	assert_int_equal(schedule.heat, 1);
 	/* What is merged does not overflow. */
 	for (int i = 0; i < 1000; i++)
@@ -206,6 +250,8 @@ int main(void)
 		cmocka_unit_test(busy_is_not_idle),
 		cmocka_unit_test(all_of_them),
 		cmocka_unit_test(in_vain_is_left_alone),
+		cmocka_unit_test(in_vain_each_time),
+		cmocka_unit_test(is_forgiven),
 		cmocka_unit_test(some_writes_are_nothing),
 		cmocka_unit_test(is_small),
 	};
