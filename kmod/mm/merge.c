@@ -59,10 +59,12 @@ static unsigned int window_compare(struct vmdedup_window *win,
 		struct page *page = migrate_pfn_to_page(win->src[i]);
 
 		win->take[i] = false;
-		if (!page && !jobs[i].frame &&
-		    win->src[i] & MIGRATE_PFN_MIGRATE) {
+		if (!page && win->src[i] & MIGRATE_PFN_MIGRATE) {
 			/* From 6.12 on, splitting a huge page does this. */
-			tally->ev[VMDEDUP_EV_pages_zero_merged]++;
+			if (win->splitting && !jobs[i].frame)
+				tally->ev[VMDEDUP_EV_pages_zero_merged]++;
+			else
+				merge_skip(&jobs[i], VMDEDUP_SKIP_CHANGED, tally);
 		} else if (!page || !(win->src[i] & MIGRATE_PFN_MIGRATE)) {
 			merge_skip(&jobs[i], VMDEDUP_SKIP_BUSY, tally);
 		} else if (PageHWPoison(page) ||
@@ -272,8 +274,10 @@ static bool merge_splitting(struct vm_area_struct *vma, pmd_t *pmd,
 
 	mutex_lock(opts->split_lock);
 	tried = may_split(vma, pmd);
+	win->splitting = true;
 	if (tried)
 		merge_window(vma, job, 1, win, tally);
+	win->splitting = false;
 	opts->was_split = tried && !vmdedup_pmd_is_huge(READ_ONCE(*pmd));
 	if (opts->was_split)
 		tally->ev[VMDEDUP_EV_huge_split]++;

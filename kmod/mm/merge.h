@@ -21,6 +21,7 @@
  * @dst: likewise; stays empty, the kernel moves nothing for us
  * @ask: which jobs of the run are worth taking the page away for
  * @take: which pages of a part of the run were taken away and found equal
+ * @splitting: to take away the first one splits a huge page
  * @longest_ns: longest time for which a run was unmapped
  */
 struct vmdedup_window {
@@ -28,6 +29,7 @@ struct vmdedup_window {
 	unsigned long dst[VMDEDUP_WINDOW_SLOTS];
 	bool ask[VMDEDUP_RUN_MAX];
 	bool take[VMDEDUP_RUN_MAX];
+	bool splitting;
 	u64 longest_ns;
 };
 

@@ -196,7 +196,7 @@ of()
 {
 	local line
 
-	read -r line <"$tmp/soaker$1" 2>/dev/null || return
+	read -r line 2>/dev/null <"$tmp/soaker$1" || return
 	line=${line##*"$2 "}
 	echo "${line%% *}"
 }
