@@ -108,12 +108,18 @@ all_there()
 		thread
 }
 
+progress()
+{
+	[ $(($1 % 50)) != 0 ] || say "$1 at $SECONDS s"
+}
+
 load_each()
 {
 	local nth refused=0 why
 
 	range_of do_one_initcall || return 1
 	for ((nth = 1; nth < most; nth++)); do
+		progress "$nth"
 		if why=$(with_fault "$nth" insmod "$module" 2>&1); then
 			# The device appears by another process' doing.
 			for _ in $(seq 100); do
@@ -138,11 +144,12 @@ unload_each()
 {
 	local nth
 
+	# All that unloading does begins in this function.
+	range_of __do_sys_delete_module ||
+		range_of __x64_sys_delete_module || return 1
 	for ((nth = 1; nth < most; nth++)); do
+		progress "$nth"
 		load "$module" || return 1
-		# All that unloading does begins in this function.
-		range_of __do_sys_delete_module ||
-			range_of __x64_sys_delete_module || return 1
 		with_fault "$nth" rmmod vmdedup ||
 			{ say "refused with fault $nth"; return 1; }
 		nothing_left || { say "something is left after fault $nth"; return 1; }
