@@ -290,7 +290,7 @@ calm()
 	set_tunable huge_split_pages 1
 	[ ! -e /sys/module/vmdedup_kvm ] || rmmod vmdedup_kvm
 	# Of whole processes, too: what is counted in the end is what they tell of.
-	"$vmdedup" unregister --all >/dev/null || return 1
+	"$vmdedup" unregister --all --unmerge >/dev/null || return 1
 	[ ! -s "$tmp/failures" ]
 }
 
