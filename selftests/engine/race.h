@@ -53,8 +53,8 @@ struct race {
  */
 int race_begin(struct race *r, int fd);
 /*
- * Is there another round? Until the time is over; and on, for up to ten times as
- * long, until there were some rounds and enough was merged to race with.
+ * Is there another round? Until the time is over; and on, for some minutes if that
+ * is what it takes, until there were some rounds and enough was merged to race with.
  */
 bool race_goes_on(struct race *r);
 /* Were pages merged so often that this was a race? */

@@ -60,6 +60,8 @@ TEST_F(race_pins, direct_read)
 			pg_fill_range(p, IO_PAGES, SEED + at);
 		else
 			memset(p, 0, IO_PAGES * PG);
+		if (r->rounds % 8 == 0)
+			race_let_merge(r);
 		ASSERT_EQ(IO_PAGES * PG, pread(self->disk.fd, p, IO_PAGES * PG,
 					       from * PG));
 		wrong += pg_wrong(p, IO_PAGES, DISK_SEED + from);
