@@ -354,9 +354,17 @@ TEST_F(netlink, event_of_a_pass)
 	EXPECT_LT(scans, vd_stat("full_scans"));
 	EXPECT_EQ(N, event.scanned);
 	EXPECT_EQ(0, event.broken);
-	/* At the second look it is known that there are two of each; of most. */
-	ASSERT_EQ(0, vn_wait_event(&other, SOON, VMDEDUP_EVENT_PASS_FINISHED, 0,
-				   &event));
+	/*
+	 * At the second look it is known that there are two of each; of most. But
+	 * once in 64 passes all is forgotten, which may be between these two.
+	 */
+	for (int look = 2; look <= 3; look++) {
+		ASSERT_EQ(0, vn_wait_event(&other, SOON,
+					   VMDEDUP_EVENT_PASS_FINISHED, 0,
+					   &event));
+		if (event.merged)
+			break;
+	}
 	ASSERT_EQ(0, vd_set("run", 0));
 	EXPECT_LE(N - N / 16, event.merged);
 	EXPECT_GE(N, event.merged);
