@@ -250,13 +250,13 @@ static bool may_split(struct vm_area_struct *vma, pmd_t *pmd)
 	spinlock_t *ptl = pmd_lock(vma->vm_mm, pmd); /* keeps the page mapped */
 	pmd_t val = READ_ONCE(*pmd);
 	struct vmdedup_look look;
-	struct folio *folio;
 	bool may = false;
 
 	if (vmdedup_pmd_is_huge(val)) {
+		/* It may be the huge zero page by now, or one that is skipped. */
 		look = vmdedup_look_pmd(val);
-		folio = page_folio(look.page);
-		may = look.kind == VMDEDUP_PAGE && folio_test_lru(folio) &&
+		may = look.kind == VMDEDUP_PAGE &&
+		      folio_test_lru(page_folio(look.page)) &&
 		      vmdedup_look_closely(vma, look.page) == VMDEDUP_ELIGIBLE;
 	}
 	spin_unlock(ptl);

@@ -108,6 +108,18 @@ static bool sharing(long long n)
 	return vd_stat("pages_sharing") >= n;
 }
 
+/* By one who asks; pages that the scanner looks at just then are left out. */
+static bool on_request(long long n)
+{
+	int fd = vd_open(), err;
+
+	if (fd < 0)
+		return false;
+	err = vd_merge(fd, 0, NULL);
+	close(fd);
+	return !err && sharing(n);
+}
+
 static int compare_pfns(const void *a, const void *b)
 {
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -271,7 +283,7 @@ TEST_F(adverse, sparse_differences)
 	/* What is equal is found among all that is not, in the end, or on request. */
 	for (size_t i = 0; i < pairs; i++)
 		memcpy(p + i * PG, p + (pages - 1 - i) * PG, PG);
-	ASSERT_EQ(0, vd_merge(self->fd, 0, NULL));
+	EXPECT_TRUE(in_the_end(on_request, pairs));
 	EXPECT_EQ(pairs, vd_stat("pages_sharing"));
 	EXPECT_EQ(pages - pairs, frames_of(0, p, pages));
 	for (size_t i = 0; i < pairs; i++)
@@ -309,7 +321,7 @@ TEST_F(adverse, last_bytes)
 	EXPECT_EQ(0, pg_wrong(b, pairs, 0x30000));
 
 	/* After so much for nothing the scanner takes long. */
-	ASSERT_EQ(0, vd_merge(self->fd, 0, NULL));
+	EXPECT_TRUE(in_the_end(on_request, pairs));
 	EXPECT_EQ(pairs, vd_stat("pages_sharing"));
 	EXPECT_EQ(pairs, vd_stat("pages_shared"));
 	EXPECT_EQ(0, pg_wrong(a, pairs, 0x30000));

@@ -279,6 +279,8 @@ soak()
 
 calm()
 {
+	local pid
+
 	: >"$tmp/stop"
 	[ -z "$guests_pid" ] || wait "$guests_pid"
 	[ ! -e $cpu1 ] || [ "$(<$cpu1)" = 1 ] || echo 1 >$cpu1
@@ -290,6 +292,12 @@ calm()
 	set_tunable huge_split_pages 1
 	[ ! -e /sys/module/vmdedup_kvm ] || rmmod vmdedup_kvm
 	# Of whole processes, too: what is counted in the end is what they tell of.
+	"$vmdedup" unregister --all >/dev/null || return 1
+	# Of the soakers more was merged than what they register themselves, and will
+	# be counted by nobody.
+	for pid in "${pids[@]}"; do
+		"$vmdedup" register "$pid" >/dev/null || return 1
+	done
 	"$vmdedup" unregister --all --unmerge >/dev/null || return 1
 	[ ! -s "$tmp/failures" ]
 }
