@@ -246,32 +246,4 @@ TEST_F(race_huge, split)
 	munmap(p, HPAGE);
 }
 
-/* A huge page that is found worth splitting, and is the huge zero page by then. */
-TEST_F(race_huge, huge_zero)
-{
-	struct race *r = &self->race;
-	size_t wrong = 0;
-	char *p;
-
-	WRITE_HUGE(r);
-	p = chunk_map(1, MADV_HUGEPAGE);
-	ASSERT_NE(NULL, p);
-	ASSERT_EQ(0, vd_register(r->fd, p, HPAGE, NULL));
-	while (race_goes_on(r)) {
-		race_refill(r);
-		for (int i = 0; i < 64; i++) {
-			memset(p, 0, HPAGE);
-			usleep(rnd(&r->state) % 4000);
-			ASSERT_EQ(0, madvise(p, HPAGE, MADV_DONTNEED));
-			wrong += !!*(volatile char *)p;
-			usleep(rnd(&r->state) % 1000);
-			ASSERT_EQ(0, madvise(p, HPAGE, MADV_DONTNEED));
-		}
-		for (size_t i = 0; i < HPAGE_NR; i++)
-			wrong += !pg_is(p + i * PG, 0);
-	}
-	EXPECT_EQ(0, wrong);
-	munmap(p, HPAGE);
-}
-
 TEST_HARNESS_MAIN
