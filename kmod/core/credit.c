@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "credit.h"
+#include "runs.h"
 
 /*
  * Debts, for each page of a chunk. It is good for two full looks: of two equal
@@ -14,8 +15,8 @@
 
 /* Of a chunk of which nothing can be written down. */
 const struct vmdedup_credit vmdedup_credit_unknown = {
-	.debt = GOOD * VMDEDUP_CREDIT_PAGES + 1,
-	.pages = VMDEDUP_CREDIT_PAGES,
+	.debt = GOOD * VMDEDUP_RUN_MAX + 1,
+	.pages = VMDEDUP_RUN_MAX,
 };
 
 static unsigned int count(const struct vmdedup_credit *credit,
@@ -73,9 +74,27 @@ bool vmdedup_credit_turn(const struct vmdedup_credit *credit,
 }
 
 /**
+ * vmdedup_credit_allows() - may a page be hashed?
+ * @credit: of its chunk
+ * @pages: pages of it that are sketched
+ * @hits: those of them that there is reason to hash
+ * @taken: those of them that are to be hashed already
+ * @who: see vmdedup_credit_turn()
+ * @when: likewise
+ */
+bool vmdedup_credit_allows(const struct vmdedup_credit *credit,
+			   unsigned int pages, unsigned int hits,
+			   unsigned int taken, u64 who, u32 when)
+{
+	return vmdedup_credit_good(credit, pages) ||
+	       (taken < vmdedup_credit_limit(credit, pages) &&
+		vmdedup_credit_turn(credit, pages, hits, who, when));
+}
+
+/**
  * vmdedup_credit_spend() - pages of a chunk were looked at
  * @credit: its
- * @pages: pages of it that were sketched, VMDEDUP_CREDIT_PAGES at the most
+ * @pages: pages of it that were sketched, VMDEDUP_RUN_MAX at the most
  * @hashed: those of them that are hashed, as many as were allowed at the most
  */
 void vmdedup_credit_spend(struct vmdedup_credit *credit, unsigned int pages,

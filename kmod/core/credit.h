@@ -23,9 +23,6 @@
  */
 #define VMDEDUP_CREDIT_PRICE	48
 
-/* Pages of a chunk at the most. */
-#define VMDEDUP_CREDIT_PAGES	512
-
 /**
  * struct vmdedup_credit - of one chunk
  * @debt: pages to be sketched until what was hashed is paid for
@@ -46,6 +43,9 @@ unsigned int vmdedup_credit_limit(const struct vmdedup_credit *credit,
 bool vmdedup_credit_turn(const struct vmdedup_credit *credit,
 			 unsigned int pages, unsigned int hits, u64 who,
 			 u32 when);
+bool vmdedup_credit_allows(const struct vmdedup_credit *credit,
+			   unsigned int pages, unsigned int hits,
+			   unsigned int taken, u64 who, u32 when);
 void vmdedup_credit_spend(struct vmdedup_credit *credit, unsigned int pages,
 			  unsigned int hashed);
 void vmdedup_credit_merged(struct vmdedup_credit *credit, unsigned int merged);

@@ -294,10 +294,7 @@ static void keep_huge(struct vmdedup_worker *worker, unsigned int worth)
 	struct vmdedup_place other;
 	unsigned int i;
 
-	worker->tally.ev[VMDEDUP_EV_huge_kept]++;
-	worker->tally.skip[VMDEDUP_SKIP_HUGE] += worth;
-	worker->part.skip[VMDEDUP_SKIP_HUGE] += worth;
-
+	vmdedup_worker_kept(worker, worth);
 	for (i = 0; i < worker->chunk.nr; i++) {
 		struct vmdedup_sample *sample = &worker->chunk.sample[i];
 

@@ -359,49 +359,37 @@ static void thin_huge(struct vmdedup_worker *worker, unsigned int pages)
 
 	if (kept ? !credit->debt : vmdedup_credit_good(credit, pages))
 		return;
-	if (kept) {
-		worker->tally.ev[VMDEDUP_EV_huge_kept]++;
-		worker->tally.skip[VMDEDUP_SKIP_HUGE] += chunk->nr;
-		worker->part.skip[VMDEDUP_SKIP_HUGE] += chunk->nr;
-	} else {
+	if (kept)
+		vmdedup_worker_kept(worker, chunk->nr);
+	else
 		worker->score.alone += chunk->nr;
-	}
 	chunk->nr = 0;
-}
-
-/*
- * Equal pages have to have their turn at the same time, and for as long as it takes
- * the filter to see both. Zero pages wait for nobody: a few of them, each time, tell
- * whether there are more.
- */
-static bool is_turn(const struct vmdedup_worker *worker,
-		    const struct vmdedup_sample *sample, unsigned int pages)
-{
-	const struct vmdedup_visit *visit = &worker->visit;
-	bool zero = sample->sketch == worker->zero_sketch;
-
-	return vmdedup_credit_turn(&visit->credit, pages, worker->chunk.nr,
-				   zero ? hash_64(sample->vpn, 64) :
-					  sample->sketch,
-				   zero ? visit->pass : READ_ONCE(epoch));
 }
 
 /*
  * Drop hits of a chunk that has had too many hashed for nothing, but for those
  * whose turn it is. @pages of it were sketched.
+ *
+ * Equal pages have to have their turn at the same time, and for as long as it takes
+ * the filter to see both. Zero pages wait for nobody: a few of them, each time, tell
+ * whether there are more.
  */
 static void thin(struct vmdedup_worker *worker, unsigned int pages)
 {
-	struct vmdedup_credit *credit = &worker->visit.credit;
+	struct vmdedup_visit *visit = &worker->visit;
 	struct vmdedup_chunk *chunk = &worker->chunk;
-	unsigned int i, nr = 0, limit;
+	unsigned int i, nr = 0;
 
-	if (vmdedup_credit_good(credit, pages))
-		return;
-	limit = vmdedup_credit_limit(credit, pages);
-	for (i = 0; i < chunk->nr && nr < limit; i++)
-		if (is_turn(worker, &chunk->sample[i], pages))
-			chunk->sample[nr++] = chunk->sample[i];
+	for (i = 0; i < chunk->nr; i++) {
+		struct vmdedup_sample *sample = &chunk->sample[i];
+		bool zero = sample->sketch == worker->zero_sketch;
+		u64 who = zero ? hash_64(sample->vpn, 64) : sample->sketch;
+		u32 when = zero ? visit->pass : READ_ONCE(epoch);
+
+		if (vmdedup_credit_allows(&visit->credit, pages, chunk->nr, nr,
+					  who, when))
+			chunk->sample[nr++] = *sample;
+	}
 	/* What was not looked at would have been alone, going by the others. */
 	worker->score.alone += chunk->nr - nr;
 	chunk->nr = nr;

@@ -72,6 +72,18 @@ void vmdedup_worker_charge(struct vmdedup_worker *worker,
 }
 
 /**
+ * vmdedup_worker_kept() - a huge page is left whole
+ * @worker: in a segment
+ * @pages: of it that could have been merged
+ */
+void vmdedup_worker_kept(struct vmdedup_worker *worker, unsigned int pages)
+{
+	worker->tally.ev[VMDEDUP_EV_huge_kept]++;
+	worker->tally.skip[VMDEDUP_SKIP_HUGE] += pages;
+	worker->part.skip[VMDEDUP_SKIP_HUGE] += pages;
+}
+
+/**
  * vmdedup_worker_free() - undo vmdedup_worker_alloc()
  * @worker: between two regions, or NULL
  */

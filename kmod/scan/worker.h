@@ -84,6 +84,7 @@ u64 vmdedup_worker_cpu_time(void);
 void vmdedup_worker_clock(struct vmdedup_worker *worker);
 void vmdedup_worker_charge(struct vmdedup_worker *worker,
 			   struct vmdedup_region *region);
+void vmdedup_worker_kept(struct vmdedup_worker *worker, unsigned int pages);
 
 /* match.c */
 void vmdedup_match(struct vmdedup_worker *worker);

@@ -11,8 +11,6 @@
 
 #define FLAT_OUT 1000000000
 #define DEFAULT_SECS 1
-/* Where there is no progress in so many seconds there is none. */
-#define PATIENCE 300
 /* Without so much this would be a test of nothing. */
 #define ENOUGH_ROUNDS 8
 #define ENOUGH_MERGED (16 * (long long)RACE_PAGES)
@@ -78,7 +76,7 @@ bool race_merged(const struct race *r)
 bool race_goes_on(struct race *r)
 {
 	long long spent = now_ms() - r->begin, ms = race_ms();
-	bool enough = spent >= ms + PATIENCE * 1000LL ||
+	bool enough = spent >= ms + RACE_PATIENCE_MS ||
 		      (spent >= ms && r->rounds >= ENOUGH_ROUNDS &&
 		       race_merged(r));
 

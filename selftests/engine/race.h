@@ -20,6 +20,8 @@
 
 #define RACE_PAGES 64UL
 #define RACE_SEED 0x3000000
+/* Where there is no progress in so many milliseconds there is none. */
+#define RACE_PATIENCE_MS 300000
 
 struct race {
 	int fd;

@@ -18,8 +18,6 @@
 #define SEED 0x7000000
 /* Without so much this would be a test of nothing. */
 #define ENOUGH_RELOADS 4
-/* As in race.c. */
-#define PATIENCE_MS 300000
 #define ENOUGH_MERGED (4 * N)
 
 FIXTURE(race_reload) {
@@ -175,7 +173,7 @@ TEST_F(race_reload, reload)
 	char *part = self->writers.part[0];
 
 	/* As in race_goes_on(). */
-	while (now_ms() - begin < ms || (now_ms() - begin < ms + PATIENCE_MS &&
+	while (now_ms() - begin < ms || (now_ms() - begin < ms + RACE_PATIENCE_MS &&
 					 (reloads < ENOUGH_RELOADS ||
 					  self->merged < ENOUGH_MERGED))) {
 		usleep(rnd(&state) % 200000);

@@ -147,8 +147,7 @@ static void scan_pages(unsigned int chunk, unsigned int interval)
 {
 	struct vmdedup_credit *credit = &sim.credit[chunk];
 	unsigned int i, first = chunk * CHUNK_PAGES, hit[CHUNK_PAGES];
-	unsigned int pages = 0, hits = 0, nr = 0, limit;
-	bool good;
+	unsigned int pages = 0, hits = 0, nr = 0;
 
 	for (i = first; i < first + CHUNK_PAGES; i++) {
 		if (sim.page[i].frame)
@@ -159,13 +158,11 @@ static void scan_pages(unsigned int chunk, unsigned int interval)
 		    VMDEDUP_SEEN_HERE)
 			hit[hits++] = i;
 	}
-	limit = vmdedup_credit_limit(credit, pages);
-	good = vmdedup_credit_good(credit, pages);
-	shim_assert(!good || limit >= hits);
-	for (i = 0; i < hits && nr < limit; i++)
-		if (good || vmdedup_credit_turn(credit, pages, hits,
-						sketch_of(hit[i]),
-						sim.pass / EPOCH))
+	shim_assert(!vmdedup_credit_good(credit, pages) ||
+		    vmdedup_credit_limit(credit, pages) >= hits);
+	for (i = 0; i < hits; i++)
+		if (vmdedup_credit_allows(credit, pages, hits, nr,
+					  sketch_of(hit[i]), sim.pass / EPOCH))
 			hit[nr++] = hit[i];
 	vmdedup_credit_spend(credit, pages, nr);
 	for (i = 0; i < nr; i++)

@@ -11,15 +11,13 @@ static unsigned int visit(struct vmdedup_credit *credit, u32 epoch,
 			  const u64 *sketch)
 {
 	unsigned int limit = vmdedup_credit_limit(credit, pages), hashed = 0, i;
+	bool good = vmdedup_credit_good(credit, pages);
 
-	if (vmdedup_credit_good(credit, pages)) {
-		assert_true(limit >= pages);
-		hashed = hits;
-	} else {
-		for (i = 0; i < hits && hashed < limit; i++)
-			hashed += vmdedup_credit_turn(credit, pages, hits,
-						      sketch[i], epoch);
-	}
+	assert_true(!good || limit >= pages);
+	for (i = 0; i < hits; i++)
+		hashed += vmdedup_credit_allows(credit, pages, hits, hashed,
+						sketch[i], epoch);
+	assert_true(good ? hashed == hits : hashed <= limit);
 	vmdedup_credit_spend(credit, pages, hashed);
 	return hashed;
 }
