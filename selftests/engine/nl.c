@@ -5,13 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include <netlink/genl/ctrl.h>
 #include <netlink/genl/genl.h>
 #include <netlink/netlink.h>
 
 #include "nl.h"
+#include "util.h"
 
 /* How long an answer may take on a busy machine, ms. */
 #define PATIENCE	60000
@@ -403,14 +403,6 @@ int vn_listen(struct vn *nl, const char *group)
 int vn_leave(struct vn *nl, const char *group)
 {
 	return membership(nl, group, NETLINK_DROP_MEMBERSHIP);
-}
-
-static long long now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
 }
 
 /* The next multicast message of a command; each comes in a packet of its own. */

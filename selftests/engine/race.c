@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "race.h"
@@ -14,13 +13,6 @@
 /* Without so much this would be a test of nothing. */
 #define ENOUGH_ROUNDS 8
 #define ENOUGH_MERGED (16 * (long long)RACE_PAGES)
-static long long now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
-}
 
 long long race_ms(void)
 {

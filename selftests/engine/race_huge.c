@@ -246,4 +246,80 @@ TEST_F(race_huge, split)
 	munmap(p, HPAGE);
 }
 
+/* A huge page that is found worth splitting, and is the huge zero page by then. */
+FIXTURE(race_huge_zero) {
+	int fd;
+	uint64_t id;
+	char *p;
+	pthread_t merger;
+	unsigned long calls;
+	int error;
+	bool stop;
+};
+
+static void *merge_one_region(void *arg)
+{
+	FIXTURE_DATA(race_huge_zero) *z = arg;
+
+	while (!__atomic_load_n(&z->stop, __ATOMIC_RELAXED) && !z->error) {
+		z->error = vd_merge(z->fd, z->id, NULL);
+		z->calls++;
+	}
+	return NULL;
+}
+
+FIXTURE_SETUP(race_huge_zero)
+{
+	VD_SETUP(self->fd);
+	ASSERT_EQ(0, vd_set("huge_split_pages", 1));
+	if (access(THP "enabled", F_OK))
+		SKIP(return, "no transparent huge pages");
+	self->p = chunk_map(1, MADV_HUGEPAGE);
+	ASSERT_NE(NULL, self->p);
+	ASSERT_EQ(0, vd_register(self->fd, self->p, HPAGE, &self->id));
+	ASSERT_EQ(0, pthread_create(&self->merger, NULL, merge_one_region,
+				    self));
+}
+
+FIXTURE_TEARDOWN(race_huge_zero)
+{
+	if (self->merger) {
+		__atomic_store_n(&self->stop, true, __ATOMIC_RELAXED);
+		pthread_join(self->merger, NULL);
+	}
+	munmap(self->p, HPAGE);
+	vd_end(self->fd);
+}
+
+TEST_F(race_huge_zero, come_and_go)
+{
+	long long begin = now_ms(), split = vd_stat("huge_split");
+	unsigned long rounds = 0, given = 0;
+	uint64_t state = getpid();
+	size_t wrong = 0;
+	char *p = self->p;
+
+	while (now_ms() - begin < race_ms() ||
+	       (now_ms() - begin < race_ms() + RACE_PATIENCE_MS &&
+		(vd_stat("huge_split") == split || !given))) {
+		rounds++;
+		/* Anew: a page table that a split has left stays in place. */
+		ASSERT_EQ(p, mmap(p, HPAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+				  MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+		ASSERT_EQ(0, madvise(p, HPAGE, MADV_HUGEPAGE));
+		memset(p, 0, HPAGE);
+		usleep(rnd(&state) % 500);
+		ASSERT_EQ(0, madvise(p, HPAGE, MADV_DONTNEED));
+		for (size_t i = 0; i < HPAGE_NR; i++)
+			wrong += !pg_is(p + i * PG, 0);
+		given += !!(kpage_flags(pm_pfn(p)) & 1ULL << KPF_THP_BIT);
+	}
+	TH_LOG("%lu rounds, %lu with the huge zero page, %lu merge calls, %lld split",
+	       rounds, given, self->calls, vd_stat("huge_split") - split);
+	EXPECT_EQ(0, self->error);
+	EXPECT_EQ(0, wrong);
+	EXPECT_LT(0, given);
+	EXPECT_LT(split, vd_stat("huge_split"));
+}
+
 TEST_HARNESS_MAIN

@@ -8,7 +8,6 @@
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <time.h>
 
 #include "kselftest_harness.h"
 #include "race.h"
@@ -150,14 +149,6 @@ FIXTURE_TEARDOWN(race_reload)
 	/* As it was found. */
 	if (access("/sys/module/vmdedup", F_OK))
 		EXPECT_EQ(0, load(self->module));
-}
-
-static long long now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
 }
 
 static bool always(void)

@@ -80,6 +80,8 @@ bool pg_is(const void *page, uint64_t seed);
 /* Fill with, or count the pages that differ from, seed + index. */
 void pg_fill_range(char *p, size_t pages, uint64_t seed);
 size_t pg_wrong(const char *p, size_t pages, uint64_t seed);
+/* Time that passes, in milliseconds. */
+long long now_ms(void);
 /* A small, quick random number generator. */
 uint64_t rnd(uint64_t *state);
 
