@@ -63,6 +63,7 @@ kvm_suite()
 selftests/lab/packages.sh check || exit 1
 
 selftests/lab/kernel.sh source 6.12 > /dev/null || exit 1
+echo "# the lab is emulated by $("$(selftests/lab/qemu.sh)" --version | head -n 1)"
 stage tools build 'lab, guests, tests, command' make --no-print-directory -j2 \
 	check-tools
 for kernel in $kernels; do

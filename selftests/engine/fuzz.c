@@ -29,7 +29,8 @@
 
 #define NOBODY 65534
 #define CALLS 6000
-#define SEQUENCE 256
+/* To begin one takes as long as some hundred calls. */
+#define SEQUENCE 2048
 #define THREADS 3
 /* What makes no progress by then makes none. */
 #define TRIES 200
@@ -590,8 +591,9 @@ TEST_F_TIMEOUT(fuzz, at_once, HOURS)
 
 	TH_LOG("seed %llu, %llu calls each", (long long)self->seed,
 	       (long long)each);
-	for (uint64_t n = 0; n < each; n += SEQUENCE) {
-		ASSERT_EQ(0, run_at_once(self->seed, n, SEQUENCE)) {
+	for (uint64_t n = 0, nr; n < each; n += nr) {
+		nr = each - n < SEQUENCE ? each - n : SEQUENCE;
+		ASSERT_EQ(0, run_at_once(self->seed, n, nr)) {
 			TH_LOG("seed %llu, from %llu on", (long long)self->seed,
 			       (long long)n);
 		}

@@ -3,10 +3,11 @@
 #
 # Run the engine's tests, as root, on the kernel that is running (in the lab).
 #
-#   run.sh DIR MODULE [PROGRAM]...
+#   run.sh DIR MODULE [PROGRAM|GROUP]...
+#   run.sh groups        their names
 #
 # DIR has the built programs, MODULE is the path of vmdedup.ko. Without
-# PROGRAMs all run. Prints TAP: one line per test, told apart by the name of
+# PROGRAMs all groups run. Prints TAP: one line per test, told apart by the name of
 # its program, with what a failed one said; and at the end the totals. Exits
 # with 0 only if nothing failed. V=1 shows what the others said, too; ALL=1 has
 # those run, too, that take long.
@@ -16,17 +17,28 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=module.sh
 . "$here/module.sh"
 sysfs=/sys/class/misc/vmdedup
-all=(merge account vmaops huge swap pinned lifecycle badinput refuse
-	netlink badnetlink ledger policy scan adverse attack limits
-	lostwrite race_mm race_swap race_host race_uffd race_huge race_pins fuzz
-	faults faultscan command.sh race_reload unload.sh loadfaults.sh)
+# What it does and refuses; what many do at once, or somebody who means harm; what
+# goes on meanwhile; calls at random; and allocations that fail.
+groups=(basics load attacks races fuzzers faulty)
+declare -A group=(
+	[basics]="merge account vmaops huge swap pinned lifecycle badinput refuse
+		netlink badnetlink ledger policy scan limits command.sh"
+	[load]="adverse lostwrite"
+	[attacks]="attack"
+	[races]="race_mm race_swap race_host race_uffd race_huge race_pins
+		race_reload unload.sh"
+	[fuzzers]="fuzz"
+	[faulty]="faults faultscan loadfaults.sh"
+)
 # Those that take long, and for which it matters little on which kernel they run.
-[ -z "${ALL-}" ] || all+=(cost reserve)
-# Only where the kernel can tell.
-[ ! -e /sys/kernel/debug/kmemleak ] || all+=(kmemleak.sh)
+[ -z "${ALL-}" ] || group[load]+=" cost reserve"
 
+if [ "$*" = groups ]; then
+	echo "${groups[@]}"
+	exit
+fi
 if [ $# -lt 2 ]; then
-	echo "usage: ${0##*/} DIR MODULE [PROGRAM]..." >&2
+	echo "usage: ${0##*/} DIR MODULE [PROGRAM|GROUP]..." >&2
 	exit 2
 fi
 dir=$1 module=$2
@@ -34,8 +46,17 @@ shift 2
 # For those that unload it and load it again.
 export VMDEDUP_MODULE=$module
 # Most of it needs a debug build (VMDEDUP_DEBUG=1), for which it has a run of its own.
-[ -z "$(modinfo -F inject "$module")" ] || all=(scrub "${all[@]}")
-[ $# -gt 0 ] || set -- "${all[@]}"
+[ -z "$(modinfo -F inject "$module")" ] || group[basics]="scrub ${group[basics]}"
+[ $# -gt 0 ] || set -- "${groups[@]}"
+programs=() leaks=''
+for name; do
+	read -r -d '' -a named <<<"${group[$name]-$name}" || :
+	programs+=("${named[@]}")
+	# Only where the kernel can tell.
+	[ -z "${group[$name]-}" ] || [ ! -e /sys/kernel/debug/kmemleak ] ||
+		leaks=kmemleak.sh
+done
+[ -z "$leaks" ] || programs+=("$leaks")
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
@@ -140,7 +161,7 @@ if [ -e /sys/module/vmdedup ] && ! rmmod vmdedup; then
 	exit 1
 fi
 loaded=0
-for program; do
+for program in "${programs[@]}"; do
 	case $program in
 	unload.sh|loadfaults.sh)
 		# It loads and unloads the module itself.
