@@ -247,6 +247,39 @@ thaw()
 	frozen=()
 }
 
+# --- Why a guest was reset ---
+
+# What KVM does, until a processor shuts down because it cannot even tell its guest
+# what is wrong: that resets the guest without a word.
+tracing=/sys/kernel/tracing
+
+trace_begin()
+{
+	local event
+
+	[ -d $tracing/events ] || mount -t tracefs tracefs $tracing 2>/dev/null
+	[ -d $tracing/events/kvm ] || return 0
+	echo 2048 >$tracing/buffer_size_kb
+	# SVM's exit code of a shutdown.
+	echo 'traceoff if exit_reason == 0x7f' \
+		>$tracing/events/kvm/kvm_exit/trigger
+	for event in entry exit inj_exception inj_virq page_fault \
+		     async_pf_not_present async_pf_ready; do
+		echo 1 >$tracing/events/kvm/kvm_$event/enable
+	done
+}
+
+trace_tell()
+{
+	[ "$(cat $tracing/tracing_on)" = 0 ] || {
+		echo "no processor shut down"
+		return 0
+	}
+	cp $tracing/trace "$LAB_OUT/guests/trace"
+	echo "KVM's last events, more of them in guests/trace:"
+	tail -n 30 $tracing/trace
+}
+
 # --- Measuring ---
 
 # look FILE PID[:RANGE]...: ask the oracle.
@@ -356,6 +389,15 @@ file_pages()
 	awk '/^[0-9a-f]+-/ { file = $5 != 0 }
 	     file && $1 == "Private_Clean:" { n += $2 }
 	     END { print n / 4 }' "/proc/$1/smaps"
+}
+
+# lost: as unexplained, without what the kernel keeps until memory is short: the
+# huge zero page above all, which comes with the first look at memory that has not
+# been written to, as by a QEMU to which a guest migrates.
+lost()
+{
+	settle
+	settled unexplained
 }
 
 # near WHAT WAS IS SLACK

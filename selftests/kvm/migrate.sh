@@ -141,7 +141,7 @@ test_end()
 	check "nr_mapped is back" near nr_mapped "$base_mapped" \
 		"$(settled vmstat nr_mapped)" $mapped_slack
 	check "all memory is accounted for" near unexplained "$base" \
-		"$(settled unexplained)" $unexplained_slack
+		"$(lost)" $unexplained_slack
 	check "no complaint of the kernel" kernel_whole
 }
 
@@ -158,7 +158,7 @@ khugepaged $khugepaged_asleep
 "$guest" stop-all
 need "the module is loaded" load "$module"
 rmmod vmdedup
-base=$(settled unexplained) base_mapped=$(settled vmstat nr_mapped)
+base=$(lost) base_mapped=$(settled vmstat nr_mapped)
 load "$module"
 
 phase "starting guests"

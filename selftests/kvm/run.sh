@@ -43,6 +43,7 @@ none_restarted()
 		echo "$name: $have boots"
 		compare "$have" -eq $boots "boots as asked for" || ok=1
 	done
+	[ $ok = 0 ] || trace_tell
 	return $ok
 }
 
@@ -383,7 +384,7 @@ test_end()
 	check "nr_mapped is back" near nr_mapped "$base_mapped" \
 		"$(settled vmstat nr_mapped)" $mapped_slack
 	check "all memory is accounted for" near unexplained "$base" \
-		"$(settled unexplained)" $unexplained_slack
+		"$(lost)" $unexplained_slack
 	check "no complaint of the kernel" kernel_whole
 }
 
@@ -398,9 +399,10 @@ khugepaged $khugepaged_asleep
 # The first guest fills caches: not to be mistaken for leaks.
 "$guest" start warm 6.12 64 && "$guest" kill warm
 "$guest" stop-all
+trace_begin
 need "the module is loaded" load "$module"
 rmmod vmdedup
-base=$(settled unexplained) base_mapped=$(settled vmstat nr_mapped)
+base=$(lost) base_mapped=$(settled vmstat nr_mapped)
 load "$module"
 
 phase "starting guests"

@@ -133,7 +133,8 @@ change_host()
 	case $picked in
 	compact)	echo 1 >/proc/sys/vm/compact_memory ;;
 	khugepaged)	pick 10 1000 600000
-			khugepaged "$picked" ;;
+			# See lab/inside.sh.
+			[[ $LAB_KERNEL == *-debug ]] || khugepaged "$picked" ;;
 	ksm)		[ ! -e $ksm/run ] || { pick 0 1 1 2; echo "$picked" >$ksm/run; } ;;
 	cpu)		[ "$guests" -gt 0 ] || [ ! -e $cpu1 ] ||
 				{ pick 0 1; echo "$picked" >$cpu1; } ;;
