@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Which lines of the modules the tests reach: they run on the debug kernel with
-# modules built for it to count (CONFIG_GCOV_KERNEL). Prints a summary;
-# build/coverage.txt has it, and each line that was not reached.
+# Which lines of the modules the tests reach: they run on a kernel that counts, where
+# allocations can be made to fail (lab/gcov.config); the first time it is built, which
+# takes ten minutes or so. Prints a summary; build/coverage.txt has it, and each line
+# that was not reached.
 #
 #   coverage.sh [STAGE]...      only these stages, by name; "report" is one
 #   KERNEL=6.12 coverage.sh     as check-debug.sh
@@ -15,11 +16,10 @@ export BUILD=${BUILD:-$root/build}
 only=("$@")
 
 cd "$root" || exit 1
-kernel=${KERNEL:-$(selftests/lab/kernel.sh first-source 7.2 6.12)}-debug || exit 1
+kernel=${KERNEL:-$(selftests/lab/kernel.sh first-source 7.2 6.12)}-gcov || exit 1
 # shellcheck source=stages.sh
 . selftests/stages.sh
-# Modules of their own, which are slower.
-modules=$BUILD/kmod/$kernel-gcov
+modules=$BUILD/kmod/$kernel
 inside=$root/selftests/coverage/inside.sh
 read -ra programs <<<"${PROGRAMS-}"
 
@@ -49,8 +49,9 @@ stage tools build 'lab, guests, tests, command' make --no-print-directory -j2 \
 	check-tools
 stage kernel build "Linux $kernel" selftests/lab/kernel.sh "$kernel"
 stage module build "vmdedup.ko for $kernel, counting" \
-	selftests/build-module.sh "$kernel" "$modules" GCOV_PROFILE=y
-stage engine counted engine 5400 "$root/selftests/engine/run.sh" \
+	selftests/build-module.sh "$kernel" "$modules" GCOV_PROFILE=y \
+	VMDEDUP_DEBUG=1
+stage engine counted engine 5400 env ALL=1 "$root/selftests/engine/run.sh" \
 	"$BUILD/engine" "$modules/kmod/vmdedup.ko" "${programs[@]}"
 stage discovery counted discovery 1800 "$root/selftests/kvm/discovery.sh" \
 	"$BUILD/engine" "$modules/kmod" machines

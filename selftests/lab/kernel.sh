@@ -15,7 +15,7 @@
 #                              prints the first one of which linux-source is to be had
 #
 # VERSION is 6.1 or 6.12, or any other that this machine's apt sources offer, or
-# those of Debian's later release (later.sh); or one of them with -debug or -kcsan,
+# those of Debian's later release (later.sh); or one with -debug, -kcsan or -gcov,
 # see kernel-debug.sh. What is there already is not looked up again.
 set -euo pipefail
 
@@ -292,7 +292,7 @@ first_source()
 
 valid()
 {
-	[[ $1 =~ ^[0-9]+\.[0-9]+(-debug|-kcsan)?$ ]] || die "not a kernel version: $1"
+	[[ $1 =~ ^[0-9]+\.[0-9]+(-debug|-kcsan|-gcov)?$ ]] || die "not a kernel version: $1"
 }
 
 case ${1-} in
@@ -311,7 +311,7 @@ first-source)
 	shift
 	first_source "$@"
 	;;
-*-debug|*-kcsan)
+*-debug|*-kcsan|*-gcov)
 	valid "$1"
 	fill_debug "$build/kernels/$1" "${1%-*}" "${1##*-}"
 	echo "$build/kernels/$1/kdir"

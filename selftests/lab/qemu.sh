@@ -1,8 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-#   qemu.sh          prints the QEMU to boot the lab with
-#   qemu.sh sound    is that one free of the races told of below?
+# qemu.sh: prints the QEMU to boot the lab with.
 #
 # That is the one of Debian's later release, unpacked below build/ with the
 # libraries it needs, or else the machine's own. Before 8.1 QEMU's emulation
@@ -104,9 +103,4 @@ pick()
 	fi
 }
 
-case ${1-} in
-'')	pick ;;
-sound)	at_least $good "$(version_of "$(pick)")" ;;
-*)	say "usage: qemu.sh [sound]"
-	exit 2 ;;
-esac
+pick
