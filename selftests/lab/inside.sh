@@ -26,6 +26,7 @@ case $LAB_KERNEL in
 	} ;;
 esac
 
+"$LAB_BIN/nudge" &
 "$LAB_BIN/labrun" /dev/vport0p1 "${command[@]}"
 status=$?
 echo "lab: program ended with status $status"
