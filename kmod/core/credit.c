@@ -8,6 +8,12 @@
  */
 #define GOOD	VMDEDUP_CREDIT_PRICE
 #define MOST	(VMDEDUP_CREDIT_PRICE * 3)
+/*
+ * A chunk with less is as good as one of so many pages. The last few that are not
+ * merged yet are hashed more often than twice: where the filter forgets one of two at
+ * the wrong moment, or a page is busy.
+ */
+#define FEW	64
 /* What it takes off that a page is merged: it was hashed now, and before. */
 #define WORTH	2
 /* 2^32 / golden ratio: the multiples of it are spread evenly. */
@@ -25,6 +31,20 @@ static unsigned int count(const struct vmdedup_credit *credit,
 	return max_t(unsigned int, pages, credit->pages);
 }
 
+/* As much debt as a chunk may have before its pages take turns. */
+static unsigned int good(const struct vmdedup_credit *credit,
+			 unsigned int pages)
+{
+	return max_t(unsigned int, count(credit, pages), FEW) * GOOD;
+}
+
+/* And as much as it can have at all. */
+static unsigned int most(const struct vmdedup_credit *credit,
+			 unsigned int pages)
+{
+	return good(credit, pages) + count(credit, pages) * (MOST - GOOD);
+}
+
 /**
  * vmdedup_credit_good() - may all be hashed that is worth it?
  * @credit: of a chunk
@@ -33,7 +53,7 @@ static unsigned int count(const struct vmdedup_credit *credit,
 bool vmdedup_credit_good(const struct vmdedup_credit *credit,
 			 unsigned int pages)
 {
-	return credit->debt <= count(credit, pages) * GOOD;
+	return credit->debt <= good(credit, pages);
 }
 
 /**
@@ -46,9 +66,9 @@ bool vmdedup_credit_good(const struct vmdedup_credit *credit,
 unsigned int vmdedup_credit_limit(const struct vmdedup_credit *credit,
 				  unsigned int pages)
 {
-	unsigned int most = count(credit, pages) * MOST;
+	unsigned int limit = most(credit, pages);
 
-	return (most - min_t(unsigned int, most, credit->debt)) /
+	return (limit - min_t(unsigned int, limit, credit->debt)) /
 	       VMDEDUP_CREDIT_PRICE;
 }
 
@@ -105,7 +125,7 @@ void vmdedup_credit_spend(struct vmdedup_credit *credit, unsigned int pages,
 	debt -= min(debt, pages);
 	credit->pages = max(pages, credit->pages / 2U);
 	/* It may have been that of pages which are gone. */
-	credit->debt = min(debt, credit->pages * (unsigned int)MOST);
+	credit->debt = min(debt, most(credit, 0));
 }
 
 static void take_off(struct vmdedup_credit *credit, unsigned int hashed)
