@@ -30,8 +30,9 @@ counted()
 
 	shift 2
 	rm -rf "$logs/gcov-$name"
+	# Caches of the modules' own, for the tests of what is left in them.
 	selftests/lab/lab.sh -k "$kernel" -t "$limit" -o "$logs/gcov-$name" \
-		-d "$modules/kmod" -- "$inside" "$modules" "$@"
+		-a slab_nomerge -d "$modules/kmod" -- "$inside" "$modules" "$@"
 }
 
 report()
