@@ -78,6 +78,12 @@ clean 'kmemleak: Kernel memory leak detector initialized (mem pool available: 15
 expect 0 'passes the stack of a cache that was refused' \
 	'__kmem_cache_create_args(vmdedup_cell) failed with error -12' \
 	'CPU: 0 UID: 0 PID: 12 Comm: insmod' 'Call Trace:' ' <TASK>'
+expect 0 'passes the stack of one without memory for the processors' \
+	'__kmem_cache_create_args(vmdedup_cell) failed with error -22' \
+	'CPU: 0 UID: 0 PID: 12 Comm: insmod' 'Call Trace:' ' <TASK>'
+expect 1 'finds the stack of one that was refused otherwise' \
+	'__kmem_cache_create_args(vmdedup_cell) failed with error -17' \
+	'CPU: 0 UID: 0 PID: 12 Comm: insmod' 'Call Trace:'
 expect 1 'finds another stack after it' \
 	'__kmem_cache_create_args(vmdedup_cell) failed with error -12' \
 	'CPU: 0 UID: 0 PID: 12 Comm: insmod' 'Call Trace:' ' <TASK>' \

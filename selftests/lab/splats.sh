@@ -44,9 +44,10 @@ harmless='ommand line:|rcu: .*(configured|RCU CPU stall warnings timeout|Adjusti
 
 # The stack that the kernel prints when a cache of ours could not be made for want
 # of memory, which it was told to fail: it is from there that the error is returned.
+# (EINVAL it says, too, if there was none for the caches of the processors.)
 without_failed_caches()
 {
-	awk '/kmem_cache_create[a-z_]*\(vmdedup_[a-z]+\) failed with error -12/ {
+	awk '/kmem_cache_create[a-z_]*\(vmdedup_[a-z]+\) failed with error -(12|22)/ {
 			failed = 12
 		}
 		failed && /Call Trace:/ { failed = 0; next }
