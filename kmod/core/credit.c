@@ -9,9 +9,9 @@
 #define GOOD	VMDEDUP_CREDIT_PRICE
 #define MOST	(VMDEDUP_CREDIT_PRICE * 3)
 /*
- * A chunk with less is as good as one of so many pages. The last few that are not
- * merged yet are hashed more often than twice: where the filter forgets one of two at
- * the wrong moment, or a page is busy.
+ * A visit costs as much as sketching so many pages, whatever there is to be seen: so
+ * it pays for as many. The last few pages of a chunk that are not merged would wait
+ * for a long time otherwise, for the sake of what was hashed of all the others.
  */
 #define FEW	64
 /* What it takes off that a page is merged: it was hashed now, and before. */
@@ -25,24 +25,19 @@ const struct vmdedup_credit vmdedup_credit_unknown = {
 	.pages = VMDEDUP_RUN_MAX,
 };
 
+/* What a chunk counts as, pages. */
 static unsigned int count(const struct vmdedup_credit *credit,
 			  unsigned int pages)
 {
-	return max_t(unsigned int, pages, credit->pages);
+	return max_t(unsigned int, max_t(unsigned int, pages, FEW),
+		     credit->pages);
 }
 
-/* As much debt as a chunk may have before its pages take turns. */
-static unsigned int good(const struct vmdedup_credit *credit,
-			 unsigned int pages)
-{
-	return max_t(unsigned int, count(credit, pages), FEW) * GOOD;
-}
-
-/* And as much as it can have at all. */
+/* As much debt as a chunk can have at all. */
 static unsigned int most(const struct vmdedup_credit *credit,
 			 unsigned int pages)
 {
-	return good(credit, pages) + count(credit, pages) * (MOST - GOOD);
+	return count(credit, pages) * MOST;
 }
 
 /**
@@ -53,7 +48,7 @@ static unsigned int most(const struct vmdedup_credit *credit,
 bool vmdedup_credit_good(const struct vmdedup_credit *credit,
 			 unsigned int pages)
 {
-	return credit->debt <= good(credit, pages);
+	return credit->debt <= count(credit, pages) * GOOD;
 }
 
 /**
@@ -122,7 +117,7 @@ void vmdedup_credit_spend(struct vmdedup_credit *credit, unsigned int pages,
 {
 	unsigned int debt = credit->debt + hashed * VMDEDUP_CREDIT_PRICE;
 
-	debt -= min(debt, pages);
+	debt -= min(debt, max_t(unsigned int, pages, FEW));
 	credit->pages = max(pages, credit->pages / 2U);
 	/* It may have been that of pages which are gone. */
 	credit->debt = min(debt, most(credit, 0));

@@ -69,6 +69,8 @@ static unsigned int sample(struct vmdedup_worker *worker, unsigned long *addr,
 		note_home(worker->region, worker->chunk.sample[0].page);
 	vmdedup_sift(worker);
 	vmdedup_chunk_hold(mm, &worker->chunk);
+	/* Some may have been merged by another just now, and were paid for. */
+	worker->visit.hashed = worker->chunk.nr;
 	return nr;
 }
 

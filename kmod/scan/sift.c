@@ -380,6 +380,8 @@ static void thin(struct vmdedup_worker *worker, unsigned int pages)
 	struct vmdedup_chunk *chunk = &worker->chunk;
 	unsigned int i, nr = 0;
 
+	if (vmdedup_credit_good(&visit->credit, pages))
+		return;
 	for (i = 0; i < chunk->nr; i++) {
 		struct vmdedup_sample *sample = &chunk->sample[i];
 		bool zero = sample->sketch == worker->zero_sketch;
@@ -426,5 +428,4 @@ void vmdedup_sift(struct vmdedup_worker *worker)
 	else if (!worker->patient)
 		thin(worker, sketched);
 	worker->visit.sketched = sketched;
-	worker->visit.hashed = chunk->nr;
 }
