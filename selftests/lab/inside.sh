@@ -17,14 +17,11 @@ mapfile -d '' -t command </run/lab/out/.lab/command
 
 # With CONFIG_DEBUG_VM it can meet an assertion of its own, see README.md (Limits):
 # it looks at one page every ten minutes there.
-case $LAB_KERNEL in
-*-debug)
-	cd /sys/kernel/mm/transparent_hugepage/khugepaged && {
-		echo 1 >pages_to_scan
-		echo 600000 >scan_sleep_millisecs
-		cd "$OLDPWD" || exit
-	} ;;
-esac
+khugepaged=/sys/kernel/mm/transparent_hugepage/khugepaged
+if [[ $LAB_KERNEL == *-debug ]]; then
+	echo 1 >$khugepaged/pages_to_scan
+	echo 600000 >$khugepaged/scan_sleep_millisecs
+fi
 
 "$LAB_BIN/nudge" &
 "$LAB_BIN/labrun" /dev/vport0p1 "${command[@]}"
