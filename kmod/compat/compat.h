@@ -86,19 +86,20 @@ static inline void vmdedup_compat_rss_add(struct mm_struct *mm, int member,
  * @addr: where
  * @flags: FOLL_*
  * @page: out: the page, with a reference
- * @locked: in: 1; out: 0 if the mmap_lock was dropped on the way
  *
- * Return: 1 or -errno.
+ * The mmap_lock is not dropped.
+ *
+ * Return: 1 or -errno; with FOLL_NOWAIT, 0 if it would have to wait.
  */
 static inline long vmdedup_compat_gup_remote(struct mm_struct *mm,
 					     unsigned long addr,
 					     unsigned int flags,
-					     struct page **page, int *locked)
+					     struct page **page)
 {
 #if VMDEDUP_PROBE_gup_vmas
-	return get_user_pages_remote(mm, addr, 1, flags, page, NULL, locked);
+	return get_user_pages_remote(mm, addr, 1, flags, page, NULL, NULL);
 #else
-	return get_user_pages_remote(mm, addr, 1, flags, page, locked);
+	return get_user_pages_remote(mm, addr, 1, flags, page, NULL);
 #endif
 }
 

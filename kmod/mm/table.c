@@ -173,7 +173,8 @@ struct vmdedup_look vmdedup_look_pte(pte_t pte)
 	if (!pte_present(pte))
 		return look_nonpresent(pte);
 	if (is_zero_pfn(pte_pfn(pte)))
-		return (struct vmdedup_look){ .kind = VMDEDUP_ZERO };
+		return pte_uffd_wp(pte) ? skip(VMDEDUP_SKIP_UFFD) :
+			(struct vmdedup_look){ .kind = VMDEDUP_ZERO };
 	if (pte_special(pte))
 		return skip(VMDEDUP_SKIP_SPECIAL);
 	look.page = pte_page(pte);

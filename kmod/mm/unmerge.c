@@ -51,41 +51,39 @@ static DEFINE_MUTEX(unmerge_lock);
 
 /*
  * Break one mapping. FOLL_FORCE, because a mapping that was made read-only
- * after it was merged must be copied, too: what is written is nothing.
- * *@locked becomes 0 if the mmap_lock was dropped.
+ * after it was merged must be copied, too: what is written is nothing. FOLL_NOWAIT,
+ * because a fault that has become userfaultfd's since the mapping was found is
+ * answered when it pleases somebody else, or never; nobody waits for any other.
  */
-static int break_one(struct mm_struct *mm, unsigned long addr, int *locked)
+static int break_one(struct mm_struct *mm, unsigned long addr)
 {
 	struct page *page;
 	long got;
 
-	got = vmdedup_compat_gup_remote(mm, addr, FOLL_WRITE | FOLL_FORCE,
-					&page, locked);
+	got = vmdedup_compat_gup_remote(mm, addr, FOLL_WRITE | FOLL_FORCE |
+					FOLL_NOWAIT, &page);
 	if (got == 1)
 		put_page(page);
+	else if (!got)
+		got = -EBUSY;
 	return min(got, 0L);
 }
 
 /*
- * Break the mappings found in one page table, the mmap_lock being held; it is
- * dropped. If that happens on the way, what else was found may have become
- * something else. Returns 0 or -ENOMEM, and in *@addr where to look next.
+ * Break the mappings found in one page table, the mmap_lock being held.
+ * Returns 0 or -ENOMEM.
  */
 static int break_found(struct mm_struct *mm, const unsigned long *found,
-		       unsigned int nr, unsigned long *addr, u64 *pages)
+		       unsigned int nr, u64 *pages)
 {
 	unsigned int i;
-	int locked = 1, err = 0;
+	int err = 0;
 
-	for (i = 0; i < nr && locked && err != -ENOMEM; i++) {
-		err = break_one(mm, found[i], &locked);
+	for (i = 0; i < nr && err != -ENOMEM; i++) {
+		err = break_one(mm, found[i]);
 		if (!err)
 			++*pages;
 	}
-	if (locked)
-		mmap_read_unlock(mm);
-	else
-		*addr = found[i - 1] + PAGE_SIZE;
 	/* Any other error: the mapping has changed meanwhile. */
 	return err == -ENOMEM ? err : 0;
 }
@@ -101,12 +99,12 @@ static int unmerge_mm(struct mm_struct *mm, unsigned long addr,
 		if (!vmdedup_mm_lock(mm, true))
 			return -EINTR;
 		addr = vmdedup_find_merged(mm, addr, end, found, &nr);
-		if (nr && !vmdedup_room_for(mm, nr)) {
-			/* Others have used it since we looked. */
-			mmap_read_unlock(mm);
-			return -ENOMEM;
-		}
-		err = break_found(mm, found, nr, &addr, pages);
+		/* Others may have used it since we looked. */
+		if (nr && !vmdedup_room_for(mm, nr))
+			err = -ENOMEM;
+		else
+			err = break_found(mm, found, nr, pages);
+		mmap_read_unlock(mm);
 		cond_resched();
 		if (!err && addr < end && fatal_signal_pending(current))
 			err = -EINTR;

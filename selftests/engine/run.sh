@@ -22,7 +22,7 @@ sysfs=/sys/class/misc/vmdedup
 groups=(basics load attacks races fuzzers faulty)
 declare -A group=(
 	[basics]="merge account vmaops huge swap pinned lifecycle badinput refuse
-		netlink badnetlink ledger policy scan limits command.sh"
+		netlink badnetlink ledger policy scan limits uffd command.sh"
 	[load]="adverse lostwrite"
 	[attacks]="attack"
 	[races]="race_mm race_swap race_host race_uffd race_huge race_pins
