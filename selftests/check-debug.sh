@@ -13,8 +13,9 @@ set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export BUILD=${BUILD:-$root/build}
 only=("$@")
-# For so long each of the races goes on: all is ten times as slow here.
-race_secs=10
+# For so long each of the races goes on, and so many times as little is done where it
+# is a matter of numbers: all is ten times as slow here.
+race_secs=10 scale=8
 
 cd "$root" || exit 1
 kernel=${KERNEL:-$(selftests/lab/kernel.sh first-source 7.2 6.12)}-debug || exit 1
@@ -34,6 +35,7 @@ modules=$BUILD/kmod/$kernel/kmod
 for group in $(selftests/engine/run.sh groups); do
 	stage "$group-$kernel" suite "$kernel" "$group" 5400 \
 		env ALL=1 LIMIT=1800 VMDEDUP_RACE_SECS=$race_secs \
+		VMDEDUP_SCALE=$scale \
 		"$root/selftests/engine/run.sh" "$BUILD/engine" \
 		"$modules/vmdedup.ko" "$group"
 done

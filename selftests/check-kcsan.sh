@@ -31,7 +31,7 @@ stage "module-$kernel" build "vmdedup.ko for $kernel, W=1" \
 	selftests/build-module.sh "$kernel" "$BUILD/kmod/$kernel"
 modules=$BUILD/kmod/$kernel/kmod
 stage "engine-$kernel" suite "$kernel" engine 5400 \
-	env LIMIT=1800 "$root/selftests/engine/run.sh" \
+	env LIMIT=1800 VMDEDUP_SCALE=8 "$root/selftests/engine/run.sh" \
 	"$BUILD/engine" "$modules/vmdedup.ko" "${stress[@]}"
 stage "discovery-machines-$kernel" suite "$kernel" discovery-machines 1800 \
 	"$root/selftests/kvm/discovery.sh" "$BUILD/engine" "$modules" machines

@@ -61,6 +61,16 @@ kvm_suite()
 
 selftests/lab/packages.sh check || exit 1
 
+# The kernel that looks for mistakes is built while labs wait for this or that; the
+# stage of it waits for what is left. (timeout ends all that it has started.)
+if wanted debug; then
+	selftests/lab/packages.sh debug || exit 1
+	debug=$(selftests/lab/kernel.sh first-source 7.2 6.12)-debug || exit 1
+	nice timeout 3600 selftests/lab/kernel.sh "$debug" > "$logs/kernel-debug.log" 2>&1 &
+	# shellcheck disable=SC2064 # expand now
+	trap "kill $! 2> /dev/null" EXIT
+	trap 'exit 130' INT TERM HUP
+fi
 selftests/lab/kernel.sh source 6.12 > /dev/null || exit 1
 echo "# the lab is emulated by $("$(selftests/lab/qemu.sh)" --version | head -n 1)"
 stage tools build 'lab, guests, tests, command' make --no-print-directory -j2 \
@@ -109,6 +119,14 @@ for kernel in $kernels; do
 		guests
 done
 stage bench selftests/bench/smoke.sh "${kernels##* }"
+if [ -n "${debug-}" ]; then
+	stage debug-kernel build "Linux $debug" selftests/lab/kernel.sh "$debug"
+	stage debug-module build "vmdedup.ko for $debug, W=1" \
+		selftests/build-module.sh "$debug" "$BUILD/kmod/$debug" VMDEDUP_DEBUG=1
+	stage debug suite "$debug" debug 1800 env \
+		"$root/selftests/engine/run.sh" "$BUILD/engine" \
+		"$BUILD/kmod/$debug/kmod/vmdedup.ko" essential
+fi
 
 # What a host looks like that was booted without memory cgroups.
 stage memcg-off suite 6.12 memcg-off 600 -a cgroup_disable=memory -- \

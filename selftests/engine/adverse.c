@@ -197,7 +197,7 @@ static size_t odd_wrong(const char *p, size_t pages, uint64_t base,
  * that most hits were good ones before.
  */
 #define SOME_LINES 4
-#define GOOD_PAIRS 8192
+#define GOOD_PAIRS scaled(8192)
 
 TEST_F(adverse, sketches_adapt)
 {
@@ -329,8 +329,8 @@ TEST_F(adverse, last_bytes)
 }
 
 /* One content, mapped a million times: by one process and its children. */
-#define EQUAL_PAGES 65536UL
-#define EQUAL_STEP 8192UL
+#define EQUAL_PAGES scaled(65536)
+#define EQUAL_STEP scaled(8192)
 #define EQUAL_SEED 0x40000
 #define FAMILY 15
 /* What others map and unmap meanwhile, and what CPUs keep to themselves. */
@@ -516,7 +516,7 @@ static uint64_t do_rewrite(uint64_t addr, uint64_t pages, uint64_t seed)
 {
 	uint64_t wrong = 0;
 
-	for (int burst = 0; burst < 20; burst++) {
+	for (size_t burst = scaled(20); burst; burst--) {
 		unsigned int shift = 1 + rnd(&seed) % FEW;
 
 		for (int i = 0; i < 200; i++) {
@@ -613,9 +613,9 @@ TEST_F(adverse, two_workers_one_frame)
  */
 #define ARENA_CHUNKS 4
 #define ARENA_PAGES (ARENA_CHUNKS * HPAGE_NR)
-#define CHANGES 300
+#define CHANGES ((int)scaled(300))
 /* Merges without which this would be a test of nothing. */
-#define ENOUGH_MERGED 2000
+#define ENOUGH_MERGED ((long long)scaled(2000))
 
 /* Between two bursts there must be time to merge. */
 static void half_a_second(void *arg)
@@ -741,7 +741,7 @@ TEST_F(adverse, tunables_under_load)
 /* Regions that come and go, of two processes that meddle with each other's. */
 #define AREA_PAGES 256UL
 #define AREA_SEED 0x80000
-#define OPS 3000
+#define OPS ((int)scaled(3000))
 #define HELD 16
 
 static char *area;

@@ -13,7 +13,8 @@
 
 #define PEERS 3
 #define FLAT_OUT 1000000000
-#define PLANTED 102400UL
+/* As many as are asked for where the kernel is quick. */
+#define PLANTED scaled(102400)
 #define WORDS (PG / sizeof(uint64_t))
 
 FIXTURE(attack) {
@@ -205,7 +206,7 @@ TEST_F(attack, probing_finds_nothing)
 TEST_F(attack, probing_would_show)
 {
 	static const uid_t uid[] = { 1001, 1001 };
-	const size_t pages = 4096;
+	const size_t pages = scaled(4096);
 	uint64_t *before, *after;
 
 	plant(_metadata, self, uid, 2, pages, 0x2000000);
@@ -228,7 +229,7 @@ TEST_F(attack, probing_would_show)
 TEST_F(attack, frames_are_nobodys)
 {
 	static const uid_t uid[] = { 1001, 1001 };
-	const size_t pages = 4096;
+	const size_t pages = scaled(4096);
 	size_t reused = 0, shared = 0;
 
 	plant(_metadata, self, uid, 2, pages, 0x3000000);
@@ -434,7 +435,7 @@ static uint64_t do_stat_sharing(uint64_t a, uint64_t b, uint64_t c)
 TEST_F(attack, statistics_for_nobody)
 {
 	static const uid_t uid[] = { 1001, 1001 };
-	const size_t pages = 8192;
+	const size_t pages = scaled(8192);
 	bool told = false;
 
 	plant(_metadata, self, uid, 2, pages, 0x6000000);

@@ -46,7 +46,7 @@ static bool passes(long long n)
  */
 #define LINES_SKETCH 4
 #define LINES_PAGE 64
-#define COST_CHUNKS 8
+#define COST_CHUNKS scaled(8)
 #define COST_PAGES (COST_CHUNKS * HPAGE_NR)
 #define COST_ROUNDS 96
 

@@ -260,6 +260,20 @@ char *chunk_map(size_t chunks, int advice)
 	return start;
 }
 
+size_t scaled(size_t n)
+{
+	static size_t scale;
+	const char *text;
+
+	if (!scale) {
+		text = getenv("VMDEDUP_SCALE");
+		scale = text ? strtoul(text, NULL, 10) : 1;
+		if (!scale)
+			scale = 1;
+	}
+	return n > scale ? n / scale : 1;
+}
+
 long long now_ms(void)
 {
 	struct timespec t;

@@ -80,6 +80,11 @@ bool pg_is(const void *page, uint64_t seed);
 /* Fill with, or count the pages that differ from, seed + index. */
 void pg_fill_range(char *p, size_t pages, uint64_t seed);
 size_t pg_wrong(const char *p, size_t pages, uint64_t seed);
+/*
+ * How many, of what there are so many of only to be thorough: @n, divided by
+ * VMDEDUP_SCALE from the environment where the kernel is as many times as slow.
+ */
+size_t scaled(size_t n);
 /* Time that passes, in milliseconds. */
 long long now_ms(void);
 /* A small, quick random number generator. */
