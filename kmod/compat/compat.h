@@ -16,6 +16,7 @@
 #include <linux/pid.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
 
@@ -119,6 +120,27 @@ static inline bool vmdedup_compat_mmap_write_trylock(struct mm_struct *mm)
 	return true;
 }
 
+/**
+ * vmdedup_compat_task() - a thread of a process that has an address space
+ * @mm: the address space
+ * @pid: the process
+ *
+ * Its main thread, mostly; but that may end before the others. Under RCU.
+ *
+ * Return: the thread, or NULL if the process has gone, or has another one by now.
+ */
+static inline struct task_struct *vmdedup_compat_task(struct mm_struct *mm,
+						      struct pid *pid)
+{
+	struct task_struct *leader = pid_task(pid, PIDTYPE_TGID), *task;
+
+	if (leader)
+		for_each_thread(leader, task)
+			if (READ_ONCE(task->mm) == mm)
+				return task;
+	return NULL;
+}
+
 /* The user namespace that an address space belongs to; under RCU. */
 static inline struct user_namespace *vmdedup_compat_owner(struct mm_struct *mm,
 							  struct pid *pid)
@@ -126,11 +148,9 @@ static inline struct user_namespace *vmdedup_compat_owner(struct mm_struct *mm,
 #if VMDEDUP_PROBE_owner_mm
 	return mm->user_ns;
 #else
-	struct task_struct *task = pid_task(pid, PIDTYPE_TGID);
+	struct task_struct *task = vmdedup_compat_task(mm, pid);
 
-	if (!task || READ_ONCE(task->mm) != mm)
-		return NULL;
-	return rcu_dereference(task->exec_state)->user_ns;
+	return task ? rcu_dereference(task->exec_state)->user_ns : NULL;
 #endif
 }
 

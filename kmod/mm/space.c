@@ -114,10 +114,14 @@ static void space_learn(struct vmdedup_space *space, struct task_struct *task)
  */
 void vmdedup_space_refresh(struct vmdedup_space *space)
 {
-	struct task_struct *task = get_pid_task(space->pid, PIDTYPE_TGID);
-	bool same = task && READ_ONCE(task->mm) == space->mm;
+	struct task_struct *task;
 
-	space_learn(space, same ? task : NULL);
+	rcu_read_lock();
+	task = vmdedup_compat_task(space->mm, space->pid);
+	if (task)
+		get_task_struct(task);
+	rcu_read_unlock();
+	space_learn(space, task);
 	if (task)
 		put_task_struct(task);
 }
