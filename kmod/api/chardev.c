@@ -117,7 +117,7 @@ static int register_survey(struct vmdedup_register_args *args,
 	enum vmdedup_skip reason;
 	u64 most = 0;
 
-	if (!vmdedup_mm_lock(args->mm, true))
+	if (!vmdedup_mm_wait(args->mm))
 		return -EINTR;
 	vmdedup_region_survey(args->mm, args->start, args->end, &survey);
 	mmap_read_unlock(args->mm);

@@ -117,15 +117,20 @@ u64 vmdedup_region_newest(void)
 /**
  * vmdedup_region_enter() - begin to work in a region's memory
  * @region: with a reference
+ * @patient: wait for who is about to remove or unmerge it, until a fatal signal
+ *	arrives; which the scanner does not, for the sake of all others
  *
- * The region stays alive and its memory stays until vmdedup_region_leave().
- * May sleep.
+ * The region stays alive and its memory stays until vmdedup_region_leave(), for
+ * which nobody is to be kept waiting for long: see vmdedup_mm_lock(). May sleep.
  *
- * Return: false if the region is dead or frozen, or its process is gone.
+ * Return: false if the region is dead or frozen, its process is gone, or there is
+ * somebody that was not waited for.
  */
-bool vmdedup_region_enter(struct vmdedup_region *region)
+bool vmdedup_region_enter(struct vmdedup_region *region, bool patient)
 {
-	down_read(&region->sem);
+	if (patient ? !!down_read_killable(&region->sem) :
+		      !down_read_trylock(&region->sem))
+		return false;
 	if (READ_ONCE(region->dead) || region->frozen ||
 	    !mmget_not_zero(region->space->mm)) {
 		up_read(&region->sem);

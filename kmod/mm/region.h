@@ -154,7 +154,7 @@ void vmdedup_owner_init(struct vmdedup_owner *owner);
 void vmdedup_owner_drop(struct vmdedup_owner *owner, u64 id);
 void vmdedup_owner_release(struct vmdedup_owner *owner);
 
-bool vmdedup_region_enter(struct vmdedup_region *region);
+bool vmdedup_region_enter(struct vmdedup_region *region, bool patient);
 void vmdedup_region_leave(struct vmdedup_region *region);
 
 #endif /* VMDEDUP_MM_REGION_H */

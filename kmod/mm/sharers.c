@@ -77,7 +77,7 @@ void vmdedup_sharers_find(struct vmdedup_region *region,
 			.arg = &search,
 		};
 
-		if (!vmdedup_region_enter(region))
+		if (!vmdedup_region_enter(region, false))
 			return;
 		if (!vmdedup_mm_lock(mm, false)) {
 			vmdedup_region_leave(region);

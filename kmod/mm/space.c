@@ -7,6 +7,7 @@
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/xarray.h>
@@ -414,8 +415,12 @@ void vmdedup_space_set_policy(enum vmdedup_policy new)
 	}
 }
 
-/* How often a lock that is not worth waiting for is tried, a tick apart. */
+/*
+ * How often a lock is tried, a tick apart: one that is not worth waiting for, and one
+ * that somebody who asks waits for.
+ */
 #define LOCK_TRIES	10
+#define PATIENT_TRIES	HZ
 
 static bool mm_trylock(struct mm_struct *mm, bool writing)
 {
@@ -424,12 +429,26 @@ static bool mm_trylock(struct mm_struct *mm, bool writing)
 }
 
 /**
- * vmdedup_mm_lock() - take an mmap_lock for reading
+ * vmdedup_mm_wait() - wait for an mmap_lock, for reading
  * @mm: whose
- * @patient: wait for it until a fatal signal arrives; else for a few ticks
  *
- * The scanner does not wait for long: one process whose lock is stuck must not
- * stop it for all others. May sleep.
+ * For who keeps nobody waiting meanwhile, having entered no region: a process can
+ * keep its own lock for as long as it likes. May sleep.
+ *
+ * Return: true if the lock is held, false on a fatal signal.
+ */
+bool vmdedup_mm_wait(struct mm_struct *mm)
+{
+	return !mmap_read_lock_killable(mm);
+}
+
+/**
+ * vmdedup_mm_lock() - take an mmap_lock for reading, in a region
+ * @mm: whose
+ * @patient: try it for a second, unless a fatal signal arrives; else for a few ticks
+ *
+ * Not for longer: whoever is to remove the region waits until it is left. And one
+ * process whose lock is stuck must not stop the scanner for all others. May sleep.
  *
  * Return: true if the lock is held.
  */
@@ -439,7 +458,7 @@ bool vmdedup_mm_lock(struct mm_struct *mm, bool patient)
 }
 
 /**
- * vmdedup_mm_lock_for() - take an mmap_lock
+ * vmdedup_mm_lock_for() - take an mmap_lock, in a region
  * @mm: whose
  * @patient: as with vmdedup_mm_lock()
  * @writing: for writing; else for reading
@@ -450,17 +469,14 @@ bool vmdedup_mm_lock(struct mm_struct *mm, bool patient)
  */
 bool vmdedup_mm_lock_for(struct mm_struct *mm, bool patient, bool writing)
 {
-	unsigned int i;
+	unsigned int tries = patient ? PATIENT_TRIES : LOCK_TRIES;
 
-	if (patient)
-		return writing ? !mmap_write_lock_killable(mm) :
-				 !mmap_read_lock_killable(mm);
-	for (i = 0; i < LOCK_TRIES; i++) {
-		if (mm_trylock(mm, writing))
-			return true;
+	while (!mm_trylock(mm, writing)) {
+		if (!--tries || (patient && fatal_signal_pending(current)))
+			return false;
 		schedule_timeout_uninterruptible(1);
 	}
-	return false;
+	return true;
 }
 
 /**

@@ -32,7 +32,7 @@ int vmdedup_count_region(struct vmdedup_region *region,
 	if (!mmget_not_zero(mm))
 		return -ENOENT;
 	while (addr < region->end && !err) {
-		if (!vmdedup_mm_lock(mm, true)) {
+		if (!vmdedup_mm_wait(mm)) {
 			err = -EINTR;
 			break;
 		}
@@ -48,6 +48,29 @@ int vmdedup_count_region(struct vmdedup_region *region,
 
 /* One at a time: each makes sure that memory suffices, for itself. */
 static DEFINE_MUTEX(unmerge_lock);
+
+/*
+ * Take an mmap_lock for reading with unmerge_lock held, which is dropped while that
+ * has to be waited for: others' unmerging is not to wait for a process that keeps
+ * its lock. So others may have used the memory that was found to suffice; which is
+ * looked at again for each page table.
+ */
+static int lock_mm(struct mm_struct *mm)
+{
+	lockdep_assert_held(&unmerge_lock);
+	while (!mmap_read_trylock(mm)) {
+		bool locked;
+
+		mutex_unlock(&unmerge_lock);
+		locked = vmdedup_mm_wait(mm);
+		if (locked)
+			mmap_read_unlock(mm);
+		mutex_lock(&unmerge_lock);
+		if (!locked)
+			return -EINTR;
+	}
+	return 0;
+}
 
 /*
  * Break one mapping. FOLL_FORCE, because a mapping that was made read-only
@@ -96,8 +119,9 @@ static int unmerge_mm(struct mm_struct *mm, unsigned long addr,
 	while (addr < end && !err) {
 		unsigned int nr;
 
-		if (!vmdedup_mm_lock(mm, true))
-			return -EINTR;
+		err = lock_mm(mm);
+		if (err)
+			return err;
 		addr = vmdedup_find_merged(mm, addr, end, found, &nr);
 		/* Others may have used it since we looked. */
 		if (nr && !vmdedup_room_for(mm, nr))
@@ -119,9 +143,10 @@ static int count_mm(struct mm_struct *mm, unsigned long addr, unsigned long end,
 	*pages = 0;
 	while (addr < end) {
 		unsigned int nr;
+		int err = lock_mm(mm);
 
-		if (!vmdedup_mm_lock(mm, true))
-			return -EINTR;
+		if (err)
+			return err;
 		addr = vmdedup_find_merged(mm, addr, end, found, &nr);
 		mmap_read_unlock(mm);
 		*pages += nr;
@@ -253,6 +278,10 @@ int vmdedup_unmerge_check(void)
 
 	if (!found)
 		return -ENOMEM;
+	if (mutex_lock_killable(&unmerge_lock)) {
+		kfree(found);
+		return -EINTR;
+	}
 	vmdedup_room_begin(&room);
 	while (!err && (region = vmdedup_region_next(id))) {
 		id = region->id;
@@ -262,6 +291,7 @@ int vmdedup_unmerge_check(void)
 		vmdedup_region_put(region);
 	}
 	vmdedup_room_end(&room);
+	mutex_unlock(&unmerge_lock);
 	kfree(found);
 	return err;
 }

@@ -142,7 +142,7 @@ static void flush_region(struct vmdedup_worker *worker,
 		return;
 	}
 	nr = same_domain(jobs, nr, READ_ONCE(region->space->domain));
-	if (vmdedup_region_enter(region)) {
+	if (vmdedup_region_enter(region, worker->patient)) {
 		/* Looked at within: see vmdedup_engine.epoch. */
 		if (worker->epoch == atomic_read(&vmdedup_engine.epoch))
 			merge_jobs(worker, region, jobs, nr, &tally);

@@ -48,7 +48,7 @@ static void peer_open(struct peer *peer, u64 id)
 	peer->region = vmdedup_region_get(id);
 	if (!peer->region)
 		return;
-	if (!vmdedup_region_enter(peer->region))
+	if (!vmdedup_region_enter(peer->region, false))
 		goto put;
 	if (mmap_read_trylock(peer->region->space->mm))
 		return;

@@ -62,7 +62,7 @@ bool vmdedup_recount_region(struct vmdedup_region *region, bool patient,
 		struct vmdedup_seen seen;
 
 		if ((go_on && !go_on()) || fatal_signal_pending(current) ||
-		    !vmdedup_region_enter(region))
+		    !vmdedup_region_enter(region, patient))
 			break;
 		if (!vmdedup_mm_lock(mm, patient)) {
 			vmdedup_region_leave(region);

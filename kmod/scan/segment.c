@@ -94,7 +94,7 @@ bool vmdedup_segment_step(struct vmdedup_worker *worker, unsigned long *addr)
 
 	vmdedup_worker_clock(worker);
 	set_domain(worker);
-	if (!vmdedup_region_enter(region))
+	if (!vmdedup_region_enter(region, worker->patient))
 		return false;
 	if (!vmdedup_mm_lock(mm, worker->patient)) {
 		vmdedup_region_leave(region);
