@@ -56,6 +56,8 @@ exit_reserve:
 	vmdedup_reserve_exit();
 exit_netlink:
 	vmdedup_netlink_exit();
+	/* What was asked for meanwhile. */
+	vmdedup_exclude_exit();
 exit_engine:
 	vmdedup_engine_exit();
 	return err;

@@ -156,6 +156,8 @@ static void merge_window(struct vm_area_struct *vma,
 		.dst = win->dst,
 		.start = start,
 		.end = start + ((unsigned long)nr << PAGE_SHIFT),
+		/* Who keeps pages of a device would know its own; NULL may be one. */
+		.pgmap_owner = win,
 		.flags = MIGRATE_VMA_SELECT_SYSTEM,
 	};
 	u64 before, ns;

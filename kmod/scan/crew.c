@@ -102,7 +102,7 @@ static bool helper_add(void)
 	struct helper *helper = &helpers[nr_helpers];
 	int node = node_of(nr_helpers);
 
-	helper->worker = vmdedup_worker_alloc(node);
+	helper->worker = vmdedup_worker_alloc(node, GFP_KERNEL);
 	if (!helper->worker)
 		return false;
 	helper->round = current_round;

@@ -92,7 +92,8 @@ static void request_add(struct vmdedup_merge_request *req,
  */
 int vmdedup_merge_now(struct vmdedup_merge_request *req)
 {
-	struct vmdedup_worker *worker = vmdedup_worker_alloc(NUMA_NO_NODE);
+	struct vmdedup_worker *worker = vmdedup_worker_alloc(NUMA_NO_NODE,
+							     GFP_KERNEL_ACCOUNT);
 	u64 merged, last;
 	int err;
 

@@ -233,7 +233,7 @@ static int scanner_main(void *arg)
 int vmdedup_scanner_start(void)
 {
 	vmdedup_pass_init(&scanner_pass);
-	scanner_worker = vmdedup_worker_alloc(NUMA_NO_NODE);
+	scanner_worker = vmdedup_worker_alloc(NUMA_NO_NODE, GFP_KERNEL);
 	if (!scanner_worker)
 		return -ENOMEM;
 	scanner = kthread_run(scanner_main, NULL, "vmdedupd");

@@ -9,16 +9,17 @@
 /**
  * vmdedup_worker_alloc() - make a worker
  * @node: near which memory, or NUMA_NO_NODE
+ * @gfp: GFP_KERNEL; GFP_KERNEL_ACCOUNT if the caller is to be charged
  *
  * May sleep.
  *
  * Return: the worker, or NULL.
  */
-struct vmdedup_worker *vmdedup_worker_alloc(int node)
+struct vmdedup_worker *vmdedup_worker_alloc(int node, gfp_t gfp)
 {
 	/* Who wants it is told, or does without: no reason for a kernel to warn. */
-	return kvzalloc_node(sizeof(struct vmdedup_worker),
-			     GFP_KERNEL | __GFP_NOWARN, node);
+	return kvzalloc_node(sizeof(struct vmdedup_worker), gfp | __GFP_NOWARN,
+			     node);
 }
 
 /**

@@ -77,7 +77,7 @@ struct vmdedup_worker {
 	struct vmdedup_tally part;
 };
 
-struct vmdedup_worker *vmdedup_worker_alloc(int node);
+struct vmdedup_worker *vmdedup_worker_alloc(int node, gfp_t gfp);
 void vmdedup_worker_enter_epoch(struct vmdedup_worker *worker);
 void vmdedup_worker_free(struct vmdedup_worker *worker);
 u64 vmdedup_worker_cpu_time(void);
