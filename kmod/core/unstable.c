@@ -21,16 +21,14 @@ void vmdedup_cand_cache_exit(void)
 }
 
 /**
- * vmdedup_cand_alloc() - allocate a candidate; may sleep
- *
- * It is charged to whom the caller says.
+ * vmdedup_cand_alloc() - allocate a candidate
+ * @gfp: how
  *
  * Return: the candidate, its members not set, or NULL.
  */
-struct vmdedup_cand *vmdedup_cand_alloc(void)
+struct vmdedup_cand *vmdedup_cand_alloc(gfp_t gfp)
 {
-	return kmem_cache_alloc(cand_cache, GFP_KERNEL_ACCOUNT | __GFP_NOWARN |
-				__GFP_NORETRY);
+	return kmem_cache_alloc(cand_cache, gfp);
 }
 
 /**

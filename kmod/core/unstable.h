@@ -40,7 +40,7 @@ enum vmdedup_found {
 	VMDEDUP_FOUND_OTHER,	/* another place had that checksum */
 };
 
-struct vmdedup_cand *vmdedup_cand_alloc(void);
+struct vmdedup_cand *vmdedup_cand_alloc(gfp_t gfp);
 void vmdedup_cand_free(struct vmdedup_cand *cand);
 int vmdedup_cand_cache_init(void);
 void vmdedup_cand_cache_exit(void);

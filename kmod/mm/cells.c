@@ -6,12 +6,6 @@
 #include "cells.h"
 #include "charge.h"
 
-/*
- * A cell is no reason to have the kernel kill somebody: others wait for us. It is
- * charged to whoever's memory it is of: there is one for each chunk that they have
- * touched since it was looked at last, which may be more than they have at a time.
- */
-#define CELL_GFP	(GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_NORETRY)
 /* Cells dropped under one hold of the region's lock. */
 #define DROP_BATCH	64
 
@@ -57,16 +51,17 @@ struct vmdedup_cell *vmdedup_cell_find(struct vmdedup_region *region,
 	return xa_load(&region->cells, index);
 }
 
-static void cell_make(struct vmdedup_region *region, unsigned long index)
+static void cell_make(struct vmdedup_region *region, unsigned long index,
+		      gfp_t gfp)
 {
-	struct vmdedup_cell *cell = kmem_cache_zalloc(cell_cache, CELL_GFP);
+	struct vmdedup_cell *cell = kmem_cache_zalloc(cell_cache, gfp);
 
 	if (!cell)
 		return;
 	spin_lock(&region->lock);
 	cell->stamp = ++region->changes;
 	spin_unlock(&region->lock);
-	if (xa_insert(&region->cells, index, cell, CELL_GFP))
+	if (xa_insert(&region->cells, index, cell, gfp))
 		/* Somebody else's is there, or no memory. */
 		kmem_cache_free(cell_cache, cell);
 	else
@@ -77,18 +72,25 @@ static void cell_make(struct vmdedup_region *region, unsigned long index)
  * vmdedup_cell_prepare() - have a cell for a chunk
  * @region: not locked
  * @index: the chunk's
+ * @wait: may memory be waited for? see vmdedup_charge_gfp()
  *
- * Without memory there is none until the next time. May sleep.
+ * It is charged to whoever's memory it is of: there is one for each chunk that they
+ * have touched since it was looked at last, which may be more than they have at a
+ * time. Without memory there is none until the next time.
+ *
+ * Return: whether there was one.
  */
-void vmdedup_cell_prepare(struct vmdedup_region *region, unsigned long index)
+bool vmdedup_cell_prepare(struct vmdedup_region *region, unsigned long index,
+			  bool wait)
 {
 	struct vmdedup_charge charge;
 
 	if (xa_load(&region->cells, index))
-		return;
+		return true;
 	vmdedup_charge_begin(&charge, region->space->mm);
-	cell_make(region, index);
+	cell_make(region, index, vmdedup_charge_gfp(wait));
 	vmdedup_charge_end(&charge);
+	return xa_load(&region->cells, index);
 }
 
 /**

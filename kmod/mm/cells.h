@@ -47,7 +47,8 @@ u64 vmdedup_cells_bytes(void);
 
 struct vmdedup_cell *vmdedup_cell_find(struct vmdedup_region *region,
 				       unsigned long index);
-void vmdedup_cell_prepare(struct vmdedup_region *region, unsigned long index);
+bool vmdedup_cell_prepare(struct vmdedup_region *region, unsigned long index,
+			  bool wait);
 void vmdedup_cell_set(struct vmdedup_region *region, struct vmdedup_cell *cell,
 		      const struct vmdedup_cell *new);
 void vmdedup_cell_drop(struct vmdedup_region *region, unsigned long index,

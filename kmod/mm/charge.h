@@ -41,4 +41,19 @@ static inline void vmdedup_charge_end(struct vmdedup_charge *charge)
 	mem_cgroup_put(charge->memcg);
 }
 
+/**
+ * vmdedup_charge_gfp() - how to allocate what is charged
+ * @wait: may be waited for: see vmdedup_charge_begin(). At the limit that can take
+ *	seconds, with reclaim in the cgroup, and is to be done with no lock held that
+ *	is not the process' own
+ *
+ * To find none is no disaster: do not have the kernel kill somebody, or warn, for an
+ * optimization.
+ */
+static inline gfp_t vmdedup_charge_gfp(bool wait)
+{
+	return (wait ? GFP_KERNEL | __GFP_NORETRY : GFP_NOWAIT) |
+	       __GFP_ACCOUNT | __GFP_NOWARN;
+}
+
 #endif /* VMDEDUP_MM_CHARGE_H */

@@ -7,7 +7,6 @@
 
 #include "../compat/compat.h"
 #include "../core/content.h"
-#include "charge.h"
 #include "frame.h"
 
 static struct kmem_cache *frame_cache;
@@ -33,55 +32,49 @@ void vmdedup_frame_exit(void)
 	kmem_cache_destroy(frame_cache);
 }
 
-/*
- * A page charged to the memory cgroup of @mm, so that merging is no way out of
- * its limit. To find none at once is no disaster: do not have the kernel kill
- * somebody, or wait, for an optimization.
+/**
+ * vmdedup_frame_alloc() - allocate a frame that has no content yet
+ * @gfp: how, its page in any case charged to whom the caller says: merging is no
+ *	way out of the limit of a memory cgroup
+ *
+ * Return: a frame that is in no tree, or NULL.
  */
-static struct page *frame_page(struct mm_struct *mm)
+struct vmdedup_frame *vmdedup_frame_alloc(gfp_t gfp)
 {
-	struct vmdedup_charge charge;
-	struct page *page;
+	struct vmdedup_frame *frame;
 
-	vmdedup_charge_begin(&charge, mm);
-	page = alloc_page(GFP_HIGHUSER | __GFP_ACCOUNT | __GFP_NOWARN |
-			  __GFP_NORETRY);
-	vmdedup_charge_end(&charge);
-	return page;
+	/* It is of no size beside its page. */
+	frame = kmem_cache_alloc(frame_cache, gfp & ~__GFP_ACCOUNT);
+	if (!frame)
+		return NULL;
+	frame->page = alloc_page(gfp | __GFP_HIGHMEM | __GFP_ACCOUNT);
+	if (!frame->page) {
+		kmem_cache_free(frame_cache, frame);
+		return NULL;
+	}
+	return frame;
 }
 
 /**
- * vmdedup_frame_make() - make a shared frame with a page's content
- * @mm: of the first sharer, whose memory cgroup is charged
+ * vmdedup_frame_fill() - give a frame a page's content
+ * @frame: in no tree
  * @src: a page with a reference; it may be written to meanwhile
  * @key: domain and checksum that the content must have
  * @seed: of the checksum
  *
- * May sleep.
+ * Does not sleep.
  *
- * Return: a frame that is in no tree; ERR_PTR(-EAGAIN) if the page changed
- * and the checksum is another one; ERR_PTR(-ENOMEM).
+ * Return: false if the page changed and the checksum is another one; the frame may
+ * be filled anew then.
  */
-struct vmdedup_frame *vmdedup_frame_make(struct mm_struct *mm,
-					 struct page *src,
-					 const struct vmdedup_key *key,
-					 u64 seed)
+bool vmdedup_frame_fill(struct vmdedup_frame *frame, struct page *src,
+			const struct vmdedup_key *key, u64 seed)
 {
-	struct vmdedup_frame *frame;
 	void *addr;
 	u64 sum;
 
 	if (PageHWPoison(src))
-		return ERR_PTR(-EAGAIN);
-	frame = kmem_cache_alloc(frame_cache, GFP_KERNEL | __GFP_NOWARN |
-				 __GFP_NORETRY);
-	if (!frame)
-		return ERR_PTR(-ENOMEM);
-	frame->page = frame_page(mm);
-	if (!frame->page) {
-		kmem_cache_free(frame_cache, frame);
-		return ERR_PTR(-ENOMEM);
-	}
+		return false;
 	frame->node.key = *key;
 	atomic_set(&frame->users, 0);
 	frame->bad = VMDEDUP_GOOD;
@@ -89,13 +82,11 @@ struct vmdedup_frame *vmdedup_frame_make(struct mm_struct *mm,
 	addr = kmap_local_page(frame->page);
 	sum = vmdedup_content_sum(addr, seed);
 	kunmap_local(addr);
+	if (sum != key->sum)
+		return false;
 	__SetPageUptodate(frame->page);
 	set_page_private(frame->page, frame_cookie);
-	if (sum != key->sum) {
-		vmdedup_frame_free(frame);
-		return ERR_PTR(-EAGAIN);
-	}
-	return frame;
+	return true;
 }
 
 /**

@@ -19,10 +19,9 @@
 
 int vmdedup_frame_init(void);
 void vmdedup_frame_exit(void);
-struct vmdedup_frame *vmdedup_frame_make(struct mm_struct *mm,
-					 struct page *src,
-					 const struct vmdedup_key *key,
-					 u64 seed);
+struct vmdedup_frame *vmdedup_frame_alloc(gfp_t gfp);
+bool vmdedup_frame_fill(struct vmdedup_frame *frame, struct page *src,
+			const struct vmdedup_key *key, u64 seed);
 void vmdedup_frame_free(struct vmdedup_frame *frame);
 int vmdedup_frame_sum(struct vmdedup_frame *frame, u64 seed, void *buf, u64 *sum);
 bool vmdedup_frame_repair(struct vmdedup_frame *frame, u64 seed, void *buf);

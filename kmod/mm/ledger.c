@@ -148,7 +148,7 @@ void vmdedup_ledger_again(struct vmdedup_region *region, u64 vpn,
  * @region: entered
  * @vpn: a page of the chunk
  *
- * May sleep.
+ * Does not sleep.
  *
  * Return: whether it will be written down; without memory, not until the next
  * visit.
@@ -157,7 +157,7 @@ bool vmdedup_ledger_merge_begin(struct vmdedup_region *region, u64 vpn)
 {
 	struct vmdedup_cell *cell;
 
-	vmdedup_cell_prepare(region, vpn / VMDEDUP_CHUNK_PAGES);
+	vmdedup_cell_prepare(region, vpn / VMDEDUP_CHUNK_PAGES, false);
 	spin_lock(&region->lock);
 	cell = vmdedup_cell_find(region, vpn / VMDEDUP_CHUNK_PAGES);
 	if (cell)

@@ -131,7 +131,8 @@ static void visit_open(struct vmdedup_visit *visit, unsigned long index)
 		vmdedup_cells_drop(region, visit->clean, index - 1,
 				   &visit->since);
 	visit->clean = index + 1;
-	vmdedup_cell_prepare(region, index);
+	/* The mmap_lock is held. */
+	visit->lacking |= !vmdedup_cell_prepare(region, index, false);
 
 	spin_lock(&region->lock);
 	cell = vmdedup_cell_find(region, index);
@@ -209,6 +210,11 @@ void vmdedup_visit_step(struct vmdedup_visit *visit, unsigned long next,
 		visit_close(visit);
 	if (visit->sketched && visit->purpose != VMDEDUP_SCAN_NOW)
 		spend(visit);
+	/* Once: it may take long, and finds memory for more than one, or none. */
+	if (visit->lacking && !visit->waited) {
+		visit->waited = true;
+		vmdedup_cell_prepare(visit->region, visit->index, true);
+	}
 }
 
 /**

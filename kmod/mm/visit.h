@@ -41,6 +41,8 @@ enum vmdedup_purpose {
  * @known: it had a cell in which nobody merged, when we began to look
  * @stamp: of that
  * @seen: what was found in it so far
+ * @lacking: there was no memory for a cell
+ * @waited: it was waited for
  * @passed_over: chunks that were left out
  * @broken: merged pages that were found private again
  */
@@ -63,6 +65,8 @@ struct vmdedup_visit {
 	bool known;
 	u32 stamp;
 	struct vmdedup_count seen;
+	bool lacking;
+	bool waited;
 	u64 passed_over;
 	u64 broken;
 };

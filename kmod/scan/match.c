@@ -10,7 +10,6 @@
 #include <linux/mm.h>
 
 #include "../core/content.h"
-#include "../mm/charge.h"
 #include "../mm/frame.h"
 #include "../mm/ledger.h"
 #include "engine.h"
@@ -141,15 +140,13 @@ static struct vmdedup_frame *pair_frame(struct vmdedup_worker *worker,
 					struct page *page,
 					const struct vmdedup_key *key)
 {
-	struct vmdedup_frame *frame, *found;
+	struct vmdedup_frame *frame = worker->frame, *found;
 
-	frame = vmdedup_frame_make(worker->region->space->mm, page, key,
-				   worker->seed);
-	if (IS_ERR(frame)) {
-		skip(worker, PTR_ERR(frame) == -ENOMEM ? VMDEDUP_SKIP_NOMEM :
-							 VMDEDUP_SKIP_CHANGED);
+	if (!vmdedup_frame_fill(frame, page, key, worker->seed)) {
+		skip(worker, VMDEDUP_SKIP_CHANGED);
 		return NULL;
 	}
+	worker->frame = NULL;
 	found = vmdedup_stable_add(&vmdedup_engine.stable, frame);
 	if (found == frame) {
 		worker->tally.ev[VMDEDUP_EV_frames_made]++;
@@ -208,32 +205,31 @@ static void match_pair(struct vmdedup_worker *worker, struct peer *peer,
 }
 
 /*
- * Candidates stay for a while when their pages have gone. So they are charged: who
- * has many others than it had before would use more memory than it may have.
+ * Candidates stay for a while when their pages have gone. So they are charged, and
+ * there may be none; as may frames. Nobody is to wait for a partner's lock meanwhile.
  */
-static void spare_alloc(struct vmdedup_worker *worker)
+static bool have_spares(struct vmdedup_worker *worker, struct peer *peer)
 {
-	struct vmdedup_charge charge;
-
-	vmdedup_charge_begin(&charge, worker->region->space->mm);
-	worker->spare = vmdedup_cand_alloc();
-	vmdedup_charge_end(&charge);
+	if (vmdedup_spare_get(worker))
+		return true;
+	peer_close(peer);
+	if (vmdedup_spare_wait(worker))
+		return true;
+	worker->untried++;
+	skip(worker, VMDEDUP_SKIP_NOMEM);
+	return false;
 }
 
-/* Note where a content was seen, and learn where it was seen before. */
+/*
+ * Note where a content was seen, and learn where it was seen before. There is a spare
+ * candidate.
+ */
 static enum vmdedup_found note(struct vmdedup_worker *worker,
 			       struct vmdedup_sample *sample,
 			       struct vmdedup_place *other)
 {
 	enum vmdedup_found found;
 
-	if (!worker->spare)
-		spare_alloc(worker);
-	if (!worker->spare) {
-		worker->untried++;
-		skip(worker, VMDEDUP_SKIP_NOMEM);
-		return VMDEDUP_FOUND_NONE;
-	}
 	worker->spare->node.key = key_of(worker, sample);
 	worker->spare->place = place_of(worker, sample);
 	found = vmdedup_unstable_note(&vmdedup_engine.unstable, &worker->spare,
@@ -256,7 +252,8 @@ static void match_one(struct vmdedup_worker *worker, struct peer *peer,
 	}
 	frame = vmdedup_stable_get(&vmdedup_engine.stable, &key);
 	if (!frame) {
-		if (note(worker, sample, &other) == VMDEDUP_FOUND_OTHER)
+		if (have_spares(worker, peer) &&
+		    note(worker, sample, &other) == VMDEDUP_FOUND_OTHER)
 			match_pair(worker, peer, sample, &key, &other);
 		return;
 	}
@@ -292,13 +289,14 @@ static unsigned int huge_worth(struct vmdedup_worker *worker)
 static void keep_huge(struct vmdedup_worker *worker, unsigned int worth)
 {
 	struct vmdedup_place other;
+	struct peer nobody = {};
 	unsigned int i;
 
 	vmdedup_worker_kept(worker, worth);
 	for (i = 0; i < worker->chunk.nr; i++) {
 		struct vmdedup_sample *sample = &worker->chunk.sample[i];
 
-		if (!sample->zero)
+		if (!sample->zero && have_spares(worker, &nobody))
 			note(worker, sample, &other);
 	}
 }

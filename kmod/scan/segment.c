@@ -43,6 +43,7 @@ void vmdedup_segment_begin(struct vmdedup_worker *worker,
 			    segment->end);
 	worker->visit.purpose = purpose;
 	worker->visit.pass = pass;
+	vmdedup_spare_begin(worker);
 	memset(&worker->part, 0, sizeof(worker->part));
 }
 
@@ -145,7 +146,5 @@ void vmdedup_segment_done(struct vmdedup_worker *worker, bool complete)
 				     visit->end - visit->start,
 				     worker->part.skip);
 	worker->region = NULL;
-	/* It is charged to this guest, whose cgroup it would keep. */
-	vmdedup_cand_free(worker->spare);
-	worker->spare = NULL;
+	vmdedup_spare_drop(worker);
 }

@@ -39,7 +39,9 @@
  *	which the scanner does not
  * @drain: may the LRU caches be drained once more?
  * @age: of candidates when they are new, generations
- * @spare: a candidate allocated in advance, within a segment
+ * @spare: a candidate allocated in advance, within a segment: see spare.c
+ * @frame: likewise, a frame
+ * @waits: how often memory for them may be waited for
  * @region: the region being scanned; the jobs may be of others, too
  * @domain: its trust domain, as of the chunk at hand
  * @seed: of checksums in that domain
@@ -63,6 +65,8 @@ struct vmdedup_worker {
 	bool drain;
 	u32 age;
 	struct vmdedup_cand *spare;
+	struct vmdedup_frame *frame;
+	unsigned int waits;
 	struct vmdedup_region *region;
 	u64 domain;
 	u64 seed;
@@ -85,6 +89,12 @@ void vmdedup_worker_clock(struct vmdedup_worker *worker);
 void vmdedup_worker_charge(struct vmdedup_worker *worker,
 			   struct vmdedup_region *region);
 void vmdedup_worker_kept(struct vmdedup_worker *worker, unsigned int pages);
+
+/* spare.c */
+void vmdedup_spare_begin(struct vmdedup_worker *worker);
+bool vmdedup_spare_get(struct vmdedup_worker *worker);
+bool vmdedup_spare_wait(struct vmdedup_worker *worker);
+void vmdedup_spare_drop(struct vmdedup_worker *worker);
 
 /* match.c */
 void vmdedup_match(struct vmdedup_worker *worker);

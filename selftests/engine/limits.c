@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What is refused because there would be too much of it: registrations of a user,
- * and unmerging where memory, or a memory cgroup, has no room for it.
+ * and merging and unmerging where memory, or a memory cgroup, has no room for it.
  */
 #include <sched.h>
 #include <sys/mman.h>
@@ -415,6 +415,104 @@ TEST_F(unmerge, more_than_the_host_has)
 	EXPECT_TRUE(pfn_is_zero_page(pm_pfn(mem)));
 	EXPECT_EQ(0, vd_unregister(self->fd, id, 0, NULL));
 	munmap(mem, (pages + 1) * PG);
+}
+
+/* Merging at the limit of a memory cgroup. */
+
+#define SPARE_PAGES 1024
+#define FLAT_OUT 1000000000
+
+FIXTURE(limit) {
+	int fd;
+	struct peer guest;
+	uint64_t there[2];	/* in the guest, N equal pages each */
+};
+
+/* As do_map() and do_fill(), but the kernel may take it all back. */
+static uint64_t do_lend(uint64_t pages, uint64_t b, uint64_t c)
+{
+	char *p = pg_map(pages);
+
+	(void)b;
+	(void)c;
+	if (!p)
+		return 1;
+	memset(p, 1, pages * PG);
+	return madvise(p, pages * PG, MADV_FREE);
+}
+
+FIXTURE_SETUP(limit)
+{
+	VD_SETUP(self->fd);
+	if (!make_cgroups())
+		SKIP(return, "no memory cgroups");
+	ASSERT_EQ(0, peer_start(&self->guest));
+	ASSERT_EQ(0, peer_call(&self->guest, do_enter, 0, 0, 0));
+	for (int i = 0; i < 2; i++) {
+		self->there[i] = peer_call(&self->guest, do_map, N, 0, 0);
+		ASSERT_NE(0, self->there[i]);
+		peer_call(&self->guest, do_fill, self->there[i], N, SEED);
+		ASSERT_NE(0, peer_call(&self->guest, do_register,
+				       self->there[i], N, 0));
+	}
+	ASSERT_EQ(0, vd_set("scan_rate", FLAT_OUT));
+}
+
+FIXTURE_TEARDOWN(limit)
+{
+	for (int i = 0; i < 2; i++)
+		EXPECT_EQ(0, peer_call(&self->guest, do_wrong, self->there[i],
+				       N, SEED));
+	EXPECT_EQ(0, peer_stop(&self->guest));
+	rmdir(CHILD);
+	rmdir(CGROUP);
+	vd_end(self->fd);
+}
+
+static bool all_share(long long n)
+{
+	return vd_stat("pages_sharing") >= n;
+}
+
+/* How often somebody had to reclaim because it was above memory.high, or -1. */
+static long long high_events(void)
+{
+	FILE *f = fopen(CHILD "/memory.events", "re");
+	long long n = -1;
+	char line[64];
+
+	while (f && fgets(line, sizeof(line), f))
+		sscanf(line, "high %lld", &n);
+	if (f)
+		fclose(f);
+	return n;
+}
+
+/*
+ * Above memory.high whoever charges more is made to reclaim, and to sleep. The guest
+ * does neither here; nor may the scanner, for which all other guests wait.
+ */
+TEST_F(limit, above_high_the_scanner_goes_on)
+{
+	long long high;
+
+	ASSERT_EQ(0, write_text(CHILD "/memory.high", "65536"));
+	high = high_events();
+	ASSERT_LE(0, high);
+	ASSERT_EQ(0, vd_set("run", 1));
+	EXPECT_TRUE(in_the_end(all_share, N));
+	EXPECT_EQ(high, high_events());
+	EXPECT_EQ(0, write_text(CHILD "/memory.high", "max"));
+}
+
+/* A cgroup that is full, of what can be reclaimed: its guest is merged all the same. */
+TEST_F(limit, at_max_it_is_merged)
+{
+	ASSERT_EQ(0, peer_call(&self->guest, do_lend, SPARE_PAGES, 0, 0));
+	ASSERT_EQ(0, leave_room(CHILD, 0));
+	ASSERT_EQ(0, vd_set("run", 1));
+	EXPECT_TRUE(in_the_end(all_share, N));
+	EXPECT_EQ(0, write_text(CHILD "/memory.max", "max"));
 }
 
 TEST_HARNESS_MAIN

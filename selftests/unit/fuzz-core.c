@@ -229,7 +229,7 @@ struct known {
 static void note(struct known *known, const struct vmdedup_key *key,
 		 const struct vmdedup_place *place, u32 gen, bool moved)
 {
-	struct vmdedup_cand *cand = vmdedup_cand_alloc();
+	struct vmdedup_cand *cand = vmdedup_cand_alloc(GFP_KERNEL);
 	struct vmdedup_place other;
 	enum vmdedup_found found;
 

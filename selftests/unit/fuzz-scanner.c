@@ -133,7 +133,7 @@ static void match_page(unsigned int i)
 		vmdedup_stable_put(frame);
 		return;
 	}
-	cand = vmdedup_cand_alloc();
+	cand = vmdedup_cand_alloc(GFP_KERNEL);
 	shim_assert(cand);
 	cand->node.key = key;
 	cand->place = (struct vmdedup_place){ 0, i };

@@ -170,7 +170,7 @@ static void look_at_page(struct worker *w, const struct vmdedup_key *key)
 		return;
 	}
 	vmdedup_unstable_peek(&unstable, key, &place);
-	cand = vmdedup_cand_alloc();
+	cand = vmdedup_cand_alloc(GFP_KERNEL);
 	shim_assert(cand);
 	cand->node.key = *key;
 	cand->place = place;

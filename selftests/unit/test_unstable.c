@@ -29,7 +29,7 @@ static int teardown(void **state)
 
 static struct vmdedup_cand *cand(u64 domain, u64 sum, u64 region, u64 vpn)
 {
-	struct vmdedup_cand *new = vmdedup_cand_alloc();
+	struct vmdedup_cand *new = vmdedup_cand_alloc(GFP_KERNEL);
 
 	shim_assert(new);
 	new->node.key = (struct vmdedup_key){ domain, sum };
@@ -242,7 +242,7 @@ static void allocation_failures(void **state)
 		shim_fail_alloc(nth);
 		for (i = 1; i < nth; i++)
 			note(1, i, 2, 3, 0);
-		assert_null(vmdedup_cand_alloc());
+		assert_null(vmdedup_cand_alloc(GFP_KERNEL));
 		/* Only that one. */
 		note(1, nth, 2, 3, 0);
 	}
@@ -264,7 +264,7 @@ static void alloc_locked(void *arg)
 {
 	(void)arg;
 	spin_lock(&tree.shard[0].lock);
-	vmdedup_cand_alloc();
+	vmdedup_cand_alloc(GFP_KERNEL);
 }
 
 static void exit_in_use(void *arg)
