@@ -2,8 +2,12 @@
 /* Who may share with whom, and the tunables that came with it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "kselftest_harness.h"
 #include "nl.h"
@@ -268,6 +272,92 @@ TEST_F(policy, cgroups_that_are_not_known)
 	ASSERT_EQ(0, vd_merge(self->fd, 0, NULL));
 	ASSERT_EQ(0, vd_merge(self->fd, 0, NULL));
 	EXPECT_EQ(0, shared(self, 0));
+}
+
+/* What goes on when the main thread of a process has ended: one page of it. */
+static int leader_pipe[2];
+static uid_t leader_uid;
+
+/* When the pipe ends, become another user, on one's own; and stay. */
+static void *survivor(void *arg)
+{
+	char byte;
+
+	(void)arg;
+	if (read(leader_pipe[0], &byte, 1) ||
+	    syscall(SYS_setresuid, leader_uid, leader_uid, leader_uid))
+		exit(1);
+	pause();
+	return NULL;
+}
+
+/* A process of @uid with the pages 1 ..., registered, without its main thread. */
+static void headless(uid_t uid)
+{
+	char *p = pg_map(FEW);
+	pthread_t thread;
+
+	if (!p)
+		exit(1);
+	pg_fill_range(p, FEW, 1);
+	close(leader_pipe[1]);
+	/* With root's privileges, to become another one later. */
+	if (syscall(SYS_setresuid, uid, 0, 0) ||
+	    vd_register(vd_open(), p, FEW * PG, NULL) ||
+	    pthread_create(&thread, NULL, survivor, NULL))
+		exit(1);
+	pthread_exit(NULL);
+}
+
+static bool is_headless(long long pid)
+{
+	char path[64], state = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%lld/stat", pid);
+	f = fopen(path, "re");
+	if (f && fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+		state = 0;
+	if (f)
+		fclose(f);
+	return state == 'Z';
+}
+
+TEST_F(policy, main_thread_has_ended)
+{
+	struct vn_guest guest;
+	uint64_t domain;
+	pid_t pid;
+
+	begin(_metadata, self, 1001, 1002);
+	leader_uid = 1002;
+	ASSERT_EQ(0, pipe(leader_pipe));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		headless(1001);
+	ASSERT_TRUE(in_the_end(is_headless, pid));
+	ASSERT_EQ(0, vd_merge(self->fd, 0, NULL));
+	ASSERT_EQ(0, vn_guest(&self->nl, 0, pid, &guest));
+	domain = guest.domain;
+	ASSERT_EQ(0, vn_guest(&self->nl, 0, self->peer[0].pid, &guest));
+	EXPECT_EQ(domain, guest.domain);
+	EXPECT_EQ(FEW, vd_stat("pages_sharing"));
+
+	close(leader_pipe[1]);
+	ASSERT_EQ(0, vn_guest(&self->nl, 0, self->peer[1].pid, &guest));
+	for (int i = 0; i < 600 && guest.domain != domain; i++) {
+		struct vn_guest now;
+
+		usleep(100000);
+		ASSERT_EQ(0, vd_merge(self->fd, 0, NULL));
+		ASSERT_EQ(0, vn_guest(&self->nl, 0, pid, &now));
+		domain = now.domain;
+	}
+	EXPECT_EQ(domain, guest.domain);
+	kill(pid, SIGKILL);
+	EXPECT_EQ(pid, waitpid(pid, NULL, 0));
+	close(leader_pipe[0]);
 }
 
 TEST_F(policy, changes_at_run_time)
