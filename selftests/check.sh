@@ -123,7 +123,7 @@ if [ -n "${debug-}" ]; then
 	stage debug-kernel build "Linux $debug" selftests/lab/kernel.sh "$debug"
 	stage debug-module build "vmdedup.ko for $debug, W=1" \
 		selftests/build-module.sh "$debug" "$BUILD/kmod/$debug" VMDEDUP_DEBUG=1
-	stage debug suite "$debug" debug 1800 env \
+	stage debug suite "$debug" debug 1800 env VMDEDUP_RACE_SECS=3 VMDEDUP_SCALE=8 \
 		"$root/selftests/engine/run.sh" "$BUILD/engine" \
 		"$BUILD/kmod/$debug/kmod/vmdedup.ko" essential
 fi

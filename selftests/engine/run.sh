@@ -29,6 +29,9 @@ declare -A group=(
 		race_reload unload.sh"
 	[fuzzers]="fuzz"
 	[faulty]="faults faultscan loadfaults.sh"
+	# Some of each kind, where all is slow and time is short.
+	[essential]="merge account vmaops huge pinned lifecycle badinput refuse
+		badnetlink policy limits uffd race_mm race_swap faults"
 )
 # Those that take long, and for which it matters little on which kernel they run.
 [ -z "${ALL-}" ] || group[load]+=" cost reserve"
