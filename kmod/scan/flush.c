@@ -20,7 +20,7 @@ static void put_frames(struct vmdedup_job *jobs, unsigned int nr)
 			vmdedup_stable_put(jobs[i].frame);
 }
 
-/* The address space is locked: all are left for another time. */
+/* The region, or the address space, is locked: all are left for another time. */
 static void skip_jobs(struct vmdedup_region *region,
 		      const struct vmdedup_job *jobs, unsigned int nr,
 		      struct vmdedup_tally *tally)
@@ -147,6 +147,8 @@ static void flush_region(struct vmdedup_worker *worker,
 		if (worker->epoch == atomic_read(&vmdedup_engine.epoch))
 			merge_jobs(worker, region, jobs, nr, &tally);
 		vmdedup_region_leave(region);
+	} else {
+		skip_jobs(region, jobs, nr, &tally);
 	}
 	put_frames(jobs, nr);
 	vmdedup_tally_add(&worker->tally, &tally);
