@@ -134,7 +134,11 @@ static bool known(const struct vmdedup_kvm_vms *vms, const struct file *file)
 	return false;
 }
 
-/* For iterate_fd(), which stops at what is not 0. */
+/*
+ * For iterate_fd(), which stops at what is not 0. What is empty of a table it passes by
+ * without a word, under locks of the process' own: a millisecond for the million that
+ * a process may have at the most (fs.nr_open).
+ */
 static int look_at(const void *arg, struct file *file, unsigned int fd)
 {
 	struct look *look = (struct look *)arg;
