@@ -439,7 +439,7 @@ static bool twins_share(long long pages)
 /* Each thread takes a SEGMENT at a time. */
 TEST_F(scan, threads)
 {
-	const size_t chunks = 40, pages = chunks * HPAGE_NR;
+	const size_t chunks = scaled(40), pages = chunks * HPAGE_NR;
 	char *a = chunks_of(chunks, 0x100000), *b = chunks_of(chunks, 0x100000);
 	char *zero = chunk_map(1, MADV_NOHUGEPAGE);
 	long long cpus = sysconf(_SC_NPROCESSORS_ONLN), took;
