@@ -124,11 +124,13 @@ printf '%s\n' "${paths[@]}" >"$out/.lab/paths"
 
 # Under TCG on a busy machine a vCPU may well not run for some seconds: be
 # patient with stalls.  A panic resets the machine at once, which -no-reboot
-# turns into an end of QEMU.
+# turns into an end of QEMU.  Four levels of page tables will do: while 7.2 reads
+# anew what its first processor can do, KASAN takes all memory for wild if an
+# interrupt comes just then, since there seem to be no five.
 cmdline="console=ttyS0,115200 loglevel=5 printk.devkmsg=on panic=-1
 	mitigations=off oops=panic no_timer_check tsc=reliable watchdog_thresh=60
 	rcupdate.rcu_cpu_stall_timeout=120 audit=0 selinux=0 apparmor=0
-	random.trust_cpu=on net.ifnames=0 $append"
+	random.trust_cpu=on net.ifnames=0 no5lvl $append"
 
 # A null device would never be open, and the program wait for that for ever.
 chardev=stdio,id=prog,signal=off,logfile=$out/stdout
