@@ -31,6 +31,9 @@ reserve=64	# MiB held back each time
 mapped_slack=64
 free_slack=384
 slab_slack=256
+# KASAN keeps what was freed for a while, and stack traces for ever. What is lost of
+# slab kmemleak.sh finds there.
+[ ! -e /sys/kernel/debug/kmemleak ] || free_slack=1536 slab_slack=1536
 
 tmp=$(mktemp -d)
 pids=()
