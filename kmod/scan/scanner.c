@@ -219,6 +219,9 @@ static int scanner_main(void *arg)
 		scans = vmdedup_scanner_scanning() && vmdedup_region_count();
 		if (scans)
 			scan_pass(&scanner_pass, scanner_worker);
+		else
+			/* Housekeeping is not what a pass to come has to make up for. */
+			scanner_worker->paced = vmdedup_worker_cpu_time();
 		pause_between_passes(scans ? pause_after(&scanner_pass) : PAUSE,
 				     tuning);
 	}
