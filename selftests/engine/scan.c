@@ -488,7 +488,7 @@ TEST_F(scan, threads)
 #define ARENA_STRIDE 20
 #define ARENA_CHUNKS (ARENA_PAGES * ARENA_STRIDE / HPAGE_NR)
 /* Merges without which this would be a test of nothing. */
-#define ENOUGH_MERGED 3000
+#define ENOUGH_MERGED ((long long)scaled(3000))
 
 /* Between two bursts there must be time to merge. */
 static void two_passes(void *arg)
@@ -523,7 +523,7 @@ TEST_F(scan, threads_and_writers)
 	ASSERT_EQ(0, vd_register(self->fd, arena, ARENA_CHUNKS * HPAGE, &id));
 	ASSERT_EQ(0, vd_set("run", 1));
 	ASSERT_EQ(0, writers_start(&w));
-	for (int i = 0; well && i < 24; i++) {
+	for (int i = 0; well && i < (int)scaled(24); i++) {
 		int threads = i % 2 ? 1 : 4;
 
 		/* Registered anew, it is not taken to be merged in vain. */
