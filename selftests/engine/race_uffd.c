@@ -4,14 +4,13 @@
  * all the time. Whoever registered must be told of each fault that is his, which
  * merging must neither cause nor hide.
  */
-#include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 
+#include "faultfd.h"
 #include "kselftest_harness.h"
 #include "race.h"
 
@@ -29,30 +28,6 @@ FIXTURE(race_uffd) {
 	bool running;
 };
 
-static int uffd_open(uint64_t features)
-{
-	struct uffdio_api api = { .api = UFFD_API, .features = features };
-	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-
-	if (fd < 0)
-		return -errno;
-	if (ioctl(fd, UFFDIO_API, &api)) {
-		close(fd);
-		return -EINVAL;
-	}
-	return fd;
-}
-
-static int protect(int uffd, void *p, size_t bytes, bool on)
-{
-	struct uffdio_writeprotect wp = {
-		.range = { (uintptr_t)p, bytes },
-		.mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : 0,
-	};
-
-	return ioctl(uffd, UFFDIO_WRITEPROTECT, &wp) ? -errno : 0;
-}
-
 /* A page that was missing gets what belongs there. */
 static int answer(FIXTURE_DATA(race_uffd) *self, const struct uffd_msg *msg)
 {
@@ -65,7 +40,7 @@ static int answer(FIXTURE_DATA(race_uffd) *self, const struct uffd_msg *msg)
 
 	if (msg->arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WP) {
 		__atomic_add_fetch(&self->protected, 1, __ATOMIC_RELAXED);
-		return protect(self->uffd, at, PG, false);
+		return uffd_protect(self->uffd, at, PG, false);
 	}
 	__atomic_add_fetch(&self->missing, 1, __ATOMIC_RELAXED);
 	pg_fill(page, SEED + (at - self->race.a) / PG);
@@ -107,12 +82,7 @@ static int uffd_begin(FIXTURE_DATA(race_uffd) *self, uint64_t features)
 
 static int watch(FIXTURE_DATA(race_uffd) *self, uint64_t mode)
 {
-	struct uffdio_register reg = {
-		.range = { (uintptr_t)self->race.a, N * PG },
-		.mode = mode,
-	};
-
-	return ioctl(self->uffd, UFFDIO_REGISTER, &reg) ? -errno : 0;
+	return uffd_watch(self->uffd, self->race.a, N * PG, mode);
 }
 
 static int unwatch(FIXTURE_DATA(race_uffd) *self)
@@ -189,7 +159,7 @@ TEST_F(race_uffd, write_protect)
 		race_refill(r);
 		time_to_merge(r);
 		ASSERT_EQ(0, watch(self, UFFDIO_REGISTER_MODE_WP));
-		ASSERT_EQ(0, protect(self->uffd, r->a, nr * PG, true));
+		ASSERT_EQ(0, uffd_protect(self->uffd, r->a, nr * PG, true));
 		before = self->protected;
 		wrong += pg_wrong(r->a, N, SEED);
 		EXPECT_EQ(before, self->protected);

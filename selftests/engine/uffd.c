@@ -5,16 +5,15 @@
  * faults is race_uffd.c's.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "faultfd.h"
 #include "kselftest_harness.h"
 #include "util.h"
 
@@ -42,39 +41,6 @@ FIXTURE(uffd) {
 	char *a, *b;
 	uint64_t id;
 };
-
-/* A new one each time: features are asked for once. */
-static int uffd_open(uint64_t features)
-{
-	struct uffdio_api api = { .api = UFFD_API, .features = features };
-	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-
-	if (fd >= 0 && ioctl(fd, UFFDIO_API, &api)) {
-		close(fd);
-		return -EINVAL;
-	}
-	return fd;
-}
-
-static int watch(int uffd, void *p, uint64_t mode)
-{
-	struct uffdio_register reg = {
-		.range = { (uintptr_t)p, N * PG },
-		.mode = mode,
-	};
-
-	return ioctl(uffd, UFFDIO_REGISTER, &reg) ? -errno : 0;
-}
-
-static int protect(int uffd, void *p)
-{
-	struct uffdio_writeprotect wp = {
-		.range = { (uintptr_t)p, N * PG },
-		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
-	};
-
-	return ioctl(uffd, UFFDIO_WRITEPROTECT, &wp) ? -errno : 0;
-}
 
 /* Was anybody to answer a fault? */
 static bool asked(int uffd)
@@ -125,8 +91,9 @@ TEST_F_TIMEOUT(uffd, unmerge_asks_nobody, SECONDS)
 	if (self->uffd < 0)
 		SKIP(return, "no userfaultfd that protects");
 	merge_both(_metadata, self);
-	ASSERT_EQ(0, watch(self->uffd, self->a, UFFDIO_REGISTER_MODE_WP));
-	ASSERT_EQ(0, protect(self->uffd, self->a));
+	ASSERT_EQ(0, uffd_watch(self->uffd, self->a, N * PG,
+				UFFDIO_REGISTER_MODE_WP));
+	ASSERT_EQ(0, uffd_protect(self->uffd, self->a, N * PG, true));
 	EXPECT_EQ(0, vd_unregister(self->fd, self->id,
 				   VMDEDUP_UNREGISTER_UNMERGE, NULL));
 	EXPECT_FALSE(asked(self->uffd));
@@ -139,8 +106,9 @@ TEST_F_TIMEOUT(uffd, run_2_asks_nobody, SECONDS)
 	if (self->uffd < 0)
 		SKIP(return, "no userfaultfd that protects");
 	merge_both(_metadata, self);
-	ASSERT_EQ(0, watch(self->uffd, self->a, UFFDIO_REGISTER_MODE_WP));
-	ASSERT_EQ(0, protect(self->uffd, self->a));
+	ASSERT_EQ(0, uffd_watch(self->uffd, self->a, N * PG,
+				UFFDIO_REGISTER_MODE_WP));
+	ASSERT_EQ(0, uffd_protect(self->uffd, self->a, N * PG, true));
 	EXPECT_EQ(0, vd_set("run", 2));
 	EXPECT_FALSE(asked(self->uffd));
 	EXPECT_EQ(0, both_wrong(self->a));
@@ -157,7 +125,8 @@ TEST_F_TIMEOUT(uffd, unmerge_passes_by_what_is_missing, SECONDS)
 		SKIP(return, "no userfaultfd that protects");
 	merge_both(_metadata, self);
 	ASSERT_EQ(0, madvise(self->a, N / 2 * PG, MADV_DONTNEED));
-	ASSERT_EQ(0, watch(self->uffd, self->a, UFFDIO_REGISTER_MODE_MISSING));
+	ASSERT_EQ(0, uffd_watch(self->uffd, self->a, N * PG,
+				UFFDIO_REGISTER_MODE_MISSING));
 	EXPECT_EQ(0, vd_unregister(self->fd, self->id,
 				   VMDEDUP_UNREGISTER_UNMERGE, NULL));
 	EXPECT_FALSE(asked(self->uffd));
@@ -182,7 +151,8 @@ TEST_F(uffd, merged_pages_are_not_moved)
 	if (strstr(name.release, "-debug") || strstr(name.release, "-gcov"))
 		SKIP(return, "a kernel that asserts (CONFIG_DEBUG_VM_PGFLAGS)");
 	merge_both(_metadata, self);
-	ASSERT_EQ(0, watch(uffd, to, UFFDIO_REGISTER_MODE_MISSING));
+	ASSERT_EQ(0, uffd_watch(uffd, to, N * PG,
+				UFFDIO_REGISTER_MODE_MISSING));
 	EXPECT_EQ(-1, ioctl(uffd, UFFDIO_MOVE, &move));
 	EXPECT_EQ(EBUSY, errno);
 	EXPECT_EQ(-EBUSY, move.move);
