@@ -17,7 +17,7 @@
 #include <linux/ktime.h>
 #include <linux/migrate.h>
 #include <linux/mm.h>
-#include <linux/mutex.h>
+#include <linux/mmap_lock.h>
 #include <linux/pgtable.h>
 
 #include "../compat/compat.h"
@@ -240,12 +240,15 @@ static unsigned int prefilter(struct vm_area_struct *vma,
 /*
  * Is this a good moment to have a huge page split?
  *
- * When migrate_vma_setup() meets one that is locked it gives up, but keeps the
- * reference that it has taken (6.1 to 6.12 at least): the huge page would never
- * be freed. Reclaim and compaction take them off the LRU list before they lock
- * them, and others like us are kept out by @split_lock. What is left is the moment
- * between this and the call, in which ksmd or the shrinker of huge pages that are
- * partly unmapped may lock it.
+ * When migrate_vma_setup() of 6.1 and 6.12 meets one that is locked it gives up, but
+ * keeps the reference that it has taken: the huge page would never be freed. Whoever
+ * locks one by way of a mapping, as madvise() and ksmd do, is kept out by the
+ * mmap_lock, which is held for writing. Reclaim and compaction take them off the LRU
+ * list before they lock them, and who moves one on request does, too. What is left is
+ * the moment between this and the call, in which the shrinker of huge pages that are
+ * partly unmapped, or memory failure, may lock it.
+ *
+ * One to which there is a reference besides that of the mapping could not be split.
  */
 static bool may_split(struct vm_area_struct *vma, pmd_t *pmd)
 {
@@ -259,6 +262,7 @@ static bool may_split(struct vm_area_struct *vma, pmd_t *pmd)
 		look = vmdedup_look_pmd(val);
 		may = look.kind == VMDEDUP_PAGE &&
 		      folio_test_lru(page_folio(look.page)) &&
+		      folio_ref_count(page_folio(look.page)) == 1 &&
 		      vmdedup_look_closely(vma, look.page) == VMDEDUP_ELIGIBLE;
 	}
 	spin_unlock(ptl);
@@ -274,7 +278,7 @@ static bool merge_splitting(struct vm_area_struct *vma, pmd_t *pmd,
 {
 	bool tried;
 
-	mutex_lock(opts->split_lock);
+	mmap_assert_write_locked(vma->vm_mm);
 	tried = may_split(vma, pmd);
 	win->splitting = true;
 	if (tried)
@@ -283,7 +287,6 @@ static bool merge_splitting(struct vm_area_struct *vma, pmd_t *pmd,
 	opts->was_split = tried && !vmdedup_pmd_is_huge(READ_ONCE(*pmd));
 	if (opts->was_split)
 		tally->ev[VMDEDUP_EV_huge_split]++;
-	mutex_unlock(opts->split_lock);
 	return tried;
 }
 
@@ -347,7 +350,7 @@ static unsigned int merge_in_table(struct vm_area_struct *vma,
  *
  * Return: how many jobs were dealt with. A run may be cut, at the end of
  * a mapping for one; the caller comes again with the rest. 0 if the mmap_lock has
- * to be held for writing: see vmdedup_look_closely().
+ * to be held for writing: see vmdedup_look_closely(), and may_split().
  */
 unsigned int vmdedup_merge_run(struct mm_struct *mm,
 			       const struct vmdedup_job *jobs, unsigned int nr,
@@ -359,6 +362,7 @@ unsigned int vmdedup_merge_run(struct mm_struct *mm,
 	struct vm_area_struct *vma = vma_lookup(mm, addr);
 	enum vmdedup_skip reason = VMDEDUP_SKIP_CHANGED;
 	struct vmdedup_table table;
+	bool huge;
 	pmd_t *pmd;
 
 	mmap_assert_locked(mm);
@@ -368,11 +372,13 @@ unsigned int vmdedup_merge_run(struct mm_struct *mm,
 		merge_skip(&jobs[0], reason, tally);
 		return 1;
 	}
-	if (vma->vm_flags & VM_MERGEABLE && !opts->writing)
-		return 0;
 	nr = min_t(unsigned long, nr, (vma->vm_end - addr) >> PAGE_SHIFT);
 	pmd = vmdedup_pmd(mm, addr, &next);
-	if (pmd && vmdedup_pmd_is_huge(READ_ONCE(*pmd)))
+	huge = pmd && vmdedup_pmd_is_huge(READ_ONCE(*pmd));
+	if (!opts->writing &&
+	    (vma->vm_flags & VM_MERGEABLE || (huge && opts->split)))
+		return 0;
+	if (huge)
 		return merge_in_huge(vma, pmd, jobs, nr, opts, win, tally);
 	if (pmd && vmdedup_table_lock(mm, pmd, addr, &table))
 		return merge_in_table(vma, &table, jobs, nr, opts, win, tally);

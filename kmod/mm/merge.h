@@ -39,7 +39,6 @@ struct vmdedup_window {
  * @was_split: it was split just now; if that has mapped parts of it to the
  *	zero page already, they count as merged
  * @writing: the mmap_lock is held for writing
- * @split_lock: held while one is split in this address space
  * @drain: a page in the LRU cache of a CPU may be asked for, which drains
  *	those of all; is reset by the first run that does so
  */
@@ -48,7 +47,6 @@ struct vmdedup_merge_opts {
 	bool was_split;
 	bool drain;
 	bool writing;
-	struct mutex *split_lock; /* of the address space */
 };
 
 unsigned int vmdedup_merge_run(struct mm_struct *mm,

@@ -171,7 +171,6 @@ struct vmdedup_space *vmdedup_space_make(const struct vmdedup_register_args *arg
 		return NULL;
 	kref_init(&space->ref);
 	INIT_LIST_HEAD(&space->regions);
-	mutex_init(&space->split_lock);
 	spin_lock_init(&space->lock);
 	space->id = last_id + 1;
 	space->mm = args->mm;

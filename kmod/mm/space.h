@@ -45,7 +45,6 @@ enum vmdedup_policy {
  * @mm: the address space, kept by mmgrab()
  * @pid: the process it was registered by
  * @kvm: a virtual machine's memory was discovered in it; set once
- * @split_lock: held while a huge page of it is split
  * @lock: protects what follows; inside region->lock
  * @comm: that process' name
  * @uid: its real user
@@ -66,7 +65,6 @@ struct vmdedup_space {
 	struct mm_struct *mm;
 	struct pid *pid;
 	bool kvm;
-	struct mutex split_lock; /* of huge pages in mm */
 	spinlock_t lock; /* of all that follows */
 	char comm[TASK_COMM_LEN];
 	kuid_t uid;

@@ -72,7 +72,6 @@ static void merge_jobs(struct vmdedup_worker *worker,
 {
 	struct vmdedup_merge_opts opts = {
 		.drain = worker->drain,
-		.split_lock = &region->space->split_lock,
 	};
 	struct mm_struct *mm = region->space->mm;
 	unsigned int i, table_end = 0;
@@ -83,7 +82,7 @@ static void merge_jobs(struct vmdedup_worker *worker,
 	}
 	for (i = 0; i < nr;) {
 		unsigned int max = READ_ONCE(vmdedup_tunables.merge_run_pages);
-		bool was_writing = opts.writing;
+		bool write = opts.writing;
 		unsigned int len, done;
 
 		if (i >= table_end) {
@@ -96,14 +95,14 @@ static void merge_jobs(struct vmdedup_worker *worker,
 		len = vmdedup_jobs_run(jobs + i, nr - i, max);
 		done = merge_run(worker, region, jobs + i, len, &opts, tally);
 		i += done;
-		/* What needs it once does so mostly for all of a region. */
-		opts.writing |= !done;
-		if (i < nr && (opts.writing != was_writing || need_resched() ||
+		/* What needs it once does so mostly for all of a region; but splits. */
+		write = !done || (write && !opts.was_split);
+		if (i < nr && (write != opts.writing || need_resched() ||
 			       mmap_lock_is_contended(mm))) {
-			vmdedup_mm_unlock(mm, was_writing);
+			vmdedup_mm_unlock(mm, opts.writing);
 			cond_resched();
-			if (!vmdedup_mm_lock_for(mm, worker->patient,
-						 opts.writing)) {
+			opts.writing = write;
+			if (!vmdedup_mm_lock_for(mm, worker->patient, write)) {
 				skip_jobs(region, jobs + i, nr - i, tally);
 				goto out;
 			}

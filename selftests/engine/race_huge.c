@@ -3,8 +3,10 @@
  * Merging against huge pages: that are put together, by khugepaged and on
  * request, and split, while they are written to and merged.
  */
+#include <fcntl.h>
 #include <limits.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <sys/utsname.h>
 
 #include "kselftest_harness.h"
@@ -326,6 +328,78 @@ TEST_F(race_huge_zero, come_and_go)
 	EXPECT_EQ(0, wrong);
 	EXPECT_LT(0, given);
 	EXPECT_LT(split, vd_stat("huge_split"));
+}
+
+/* Has the kernel lock a huge page again and again, in an attempt to split it. */
+struct locker {
+	char *p;	/* or NULL: wait */
+	pthread_t thread;
+	bool stop;
+};
+
+static void *lock_huge(void *arg)
+{
+	struct locker *l = arg;
+
+	while (!__atomic_load_n(&l->stop, __ATOMIC_RELAXED)) {
+		char *p = __atomic_load_n(&l->p, __ATOMIC_RELAXED);
+
+		if (p)
+			madvise(p, PG, MADV_COLD);
+		else
+			usleep(1000);
+	}
+	return NULL;
+}
+
+static bool nothing_else(void)
+{
+	return true;
+}
+
+/*
+ * What the kernel is asked to take away while somebody has it locked it gives up, but
+ * 6.1 and 6.12 keep the reference that they have taken to a huge page. That in the
+ * pipe keeps it from being split by the advice.
+ */
+TEST_F(race_huge_zero, locked)
+{
+	long long begin = now_ms();
+	struct locker l = {};
+	unsigned long rounds;
+	struct books books;
+	size_t wrong = 0;
+	char *p = self->p;
+	int ends[2];
+
+	ASSERT_EQ(0, pthread_create(&l.thread, NULL, lock_huge, &l));
+	for (rounds = 0; rounds < 10 || now_ms() - begin < race_ms(); rounds++) {
+		struct iovec iov = { .iov_base = p + PG, .iov_len = PG };
+
+		/* What the first round needs is no loss. */
+		if (rounds == 1)
+			books_read(&books);
+		ASSERT_EQ(p, mmap(p, HPAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+				  MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+		ASSERT_EQ(0, madvise(p, HPAGE, MADV_HUGEPAGE));
+		ASSERT_EQ(0, pipe(ends));
+		*(volatile char *)p = 0;
+		ASSERT_EQ((ssize_t)PG, vmsplice(ends[1], &iov, 1, 0));
+		__atomic_store_n(&l.p, p, __ATOMIC_RELAXED);
+		usleep(100000);
+		__atomic_store_n(&l.p, NULL, __ATOMIC_RELAXED);
+		for (size_t i = 0; i < HPAGE_NR; i++)
+			wrong += !pg_is(p + i * PG, 0);
+		close(ends[0]);
+		close(ends[1]);
+	}
+	munmap(p, HPAGE);
+	__atomic_store_n(&l.stop, true, __ATOMIC_RELAXED);
+	pthread_join(l.thread, NULL);
+	TH_LOG("%lu rounds, %lu merge calls", rounds, self->calls);
+	EXPECT_EQ(0, self->error);
+	EXPECT_EQ(0, wrong);
+	EXPECT_TRUE(books_balance(&books, nothing_else));
 }
 
 TEST_HARNESS_MAIN
