@@ -12,6 +12,7 @@
 #include <linux/ktime.h>
 #include <linux/mutex.h>
 #include <linux/sched.h>
+#include <linux/spinlock.h>
 #include <linux/user_namespace.h>
 
 #include "../mm/cells.h"
@@ -22,7 +23,7 @@
 #include "quarantine.h"
 #include "sift.h"
 
-/* Sweeps that nobody privileged asks for take no more than this part of the time. */
+/* Sweeps that nobody asks for take no more than this part of the time. */
 #define SWEEP_SHARE	20
 
 /**
@@ -45,6 +46,8 @@ static DEFINE_MUTEX(sweep_lock);
 /* These under sweep_lock: */
 static u64 sweep_ended;
 static u64 sweep_took;
+/* What the last one has found; written under sweep_lock, too. */
+static DEFINE_SPINLOCK(last_lock);
 static struct sweep last_sweep;
 
 /**
@@ -155,7 +158,9 @@ static struct sweep sweep_locked(void)
 	sweep_ended = ktime_get_ns();
 	sweep_took = sweep_ended - began;
 	vmdedup_account_event(VMDEDUP_EV_frames_freed, sweep.freed);
+	spin_lock(&last_lock);
 	last_sweep = sweep;
+	spin_unlock(&last_lock);
 	return sweep;
 }
 
@@ -166,19 +171,31 @@ static bool sweep_is_due(void)
 }
 
 /*
- * Statistics are for everybody, but with much shared memory a sweep takes seconds in
- * which the scanner's own has to wait. Who is not privileged is told what the last
- * one has found if that was not long ago; and so are those who listen to multicast.
+ * Statistics are for everybody, but with much shared memory a sweep takes seconds, and
+ * many times that where the reader has but little CPU time; in which the scanner has to
+ * wait. So who is not privileged is told what the last one has found, which is that of
+ * a moment ago while there is anything to be found; and so are those who listen to
+ * multicast. Nor do these have the regions removed that are gone.
  */
+static bool reader_may_work(void)
+{
+	return !(current->flags & PF_KTHREAD) &&
+	       ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN);
+}
+
 static struct sweep sweep_read(void)
 {
-	bool now = !(current->flags & PF_KTHREAD) &&
-		   ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN);
 	struct sweep sweep;
 
-	mutex_lock(&sweep_lock);
-	sweep = now || sweep_is_due() ? sweep_locked() : last_sweep;
-	mutex_unlock(&sweep_lock);
+	if (reader_may_work()) {
+		mutex_lock(&sweep_lock);
+		sweep = sweep_locked();
+		mutex_unlock(&sweep_lock);
+	} else {
+		spin_lock(&last_lock);
+		sweep = last_sweep;
+		spin_unlock(&last_lock);
+	}
 	return sweep;
 }
 
@@ -223,7 +240,9 @@ bool vmdedup_account_sweep_if_due(u64 *saved)
 	struct sweep sweep;
 	bool due;
 
-	mutex_lock(&sweep_lock);
+	/* Somebody else is at it. */
+	if (!mutex_trylock(&sweep_lock))
+		return false;
 	due = sweep_is_due();
 	if (due)
 		sweep = sweep_locked();
@@ -284,7 +303,8 @@ u64 vmdedup_account_gauge(enum vmdedup_gauge which)
 	struct sweep sweep;
 
 	/* What is gone is not to be counted. */
-	vmdedup_region_reap();
+	if (reader_may_work())
+		vmdedup_region_reap();
 	switch (which) {
 	case VMDEDUP_GAUGE_pages_shared:
 		return sweep_read().shared;
@@ -310,7 +330,8 @@ void vmdedup_account_read(struct vmdedup_stats *stats)
 	struct sweep sweep;
 	unsigned int i;
 
-	vmdedup_region_reap();
+	if (reader_may_work())
+		vmdedup_region_reap();
 	sweep = sweep_read();
 #define READ_STAT(name, kind, what)					\
 	value[VMDEDUP_STAT_##name] =					\
