@@ -71,6 +71,7 @@ enum level {
 };
 
 static struct pool *pools; /* by node */
+/* Pages in all pools, changed under the lock of that in which they are. */
 static atomic64_t held;
 static atomic64_t drained;
 /* Pages that it is to have. */
@@ -160,6 +161,7 @@ static unsigned long give_back(struct pool *pool, unsigned long nr)
 			some++;
 		}
 		WRITE_ONCE(pool->nr, pool->nr - some);
+		atomic64_sub(some, &held);
 		spin_unlock(&pool->lock);
 		list_for_each_entry_safe(page, next, &batch, lru) {
 			list_del(&page->lru);
@@ -167,7 +169,6 @@ static unsigned long give_back(struct pool *pool, unsigned long nr)
 		}
 		given += some;
 	} while (some && given < nr);
-	atomic64_sub(given, &held);
 	return given;
 }
 
@@ -210,15 +211,24 @@ static unsigned long reserve_scan(struct shrinker *shrinker,
 	return given ?: SHRINK_STOP;
 }
 
-/* Somebody is about to be killed. */
+/*
+ * Somebody is about to be killed. If only some nodes are short of memory, it is for
+ * want of theirs: who may use no others cannot have the reserve of all.
+ */
 static int reserve_oom(struct notifier_block *self, unsigned long unused,
 		       void *arg)
 {
 	unsigned long *freed = arg, given = 0;
+	nodemask_t nodes = NODE_MASK_NONE;
 	int nid;
 
 	WRITE_ONCE(short_at, jiffies);
 	for_each_node_state(nid, N_MEMORY)
+		if (lacking(nid))
+			node_set(nid, nodes);
+	if (nodes_empty(nodes))
+		nodes = node_states[N_MEMORY];
+	for_each_node_mask(nid, nodes)
 		given += drain(&pools[nid], OOM_PAGES);
 	*freed += given;
 	return NOTIFY_OK;
@@ -257,8 +267,8 @@ static unsigned long take(int nid, unsigned long nr)
 	spin_lock(&pool->lock);
 	list_splice(&batch, &pool->pages);
 	WRITE_ONCE(pool->nr, pool->nr + taken);
-	spin_unlock(&pool->lock);
 	atomic64_add(taken, &held);
+	spin_unlock(&pool->lock);
 	return taken;
 }
 
