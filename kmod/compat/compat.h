@@ -19,6 +19,7 @@
 #include <linux/sched/signal.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
+#include <linux/user_namespace.h>
 
 #include "vmdedup_probes.h"
 
@@ -141,7 +142,11 @@ static inline struct task_struct *vmdedup_compat_task(struct mm_struct *mm,
 	return NULL;
 }
 
-/* The user namespace that an address space belongs to; under RCU. */
+/*
+ * The user namespace that an address space belongs to; under RCU. Where that is asked
+ * of a process that has gone, while others live on in it, the initial one: whoever is
+ * privileged there may manage everything.
+ */
 static inline struct user_namespace *vmdedup_compat_owner(struct mm_struct *mm,
 							  struct pid *pid)
 {
@@ -150,7 +155,7 @@ static inline struct user_namespace *vmdedup_compat_owner(struct mm_struct *mm,
 #else
 	struct task_struct *task = vmdedup_compat_task(mm, pid);
 
-	return task ? rcu_dereference(task->exec_state)->user_ns : NULL;
+	return task ? rcu_dereference(task->exec_state)->user_ns : &init_user_ns;
 #endif
 }
 
@@ -160,20 +165,18 @@ static inline struct user_namespace *vmdedup_compat_owner(struct mm_struct *mm,
  * @pid: the process
  * @audit: whether asking leaves a record
  *
- * In the user namespace that the address space belongs to. Where that is asked
- * of the process, the answer is no once it has gone.
+ * In the user namespace that the address space belongs to.
  */
 static inline bool vmdedup_compat_may_ptrace(struct mm_struct *mm,
 					     struct pid *pid, bool audit)
 {
 	struct user_namespace *ns;
-	bool may = false;
+	bool may;
 
 	rcu_read_lock();
 	ns = vmdedup_compat_owner(mm, pid);
-	if (ns)
-		may = audit ? ns_capable(ns, CAP_SYS_PTRACE) :
-			      ns_capable_noaudit(ns, CAP_SYS_PTRACE);
+	may = audit ? ns_capable(ns, CAP_SYS_PTRACE) :
+		      ns_capable_noaudit(ns, CAP_SYS_PTRACE);
 	rcu_read_unlock();
 	return may;
 }
