@@ -82,13 +82,14 @@ static int target_get(struct target *target, pid_t nr)
 	put_pid(target->pid);
 	if (!target->mm)
 		return -ESRCH;
-	mmput(target->mm);
+	mmput_async(target->mm);
 	return -EPERM;
 }
 
+/* The last user of an address space may wait for whatever its process had begun. */
 static void target_put(struct target *target)
 {
-	mmput(target->mm);
+	mmput_async(target->mm);
 	put_pid(target->pid);
 }
 
@@ -216,7 +217,8 @@ static int ioctl_unregister(struct vmdedup_owner *owner, void *argp)
 		return PTR_ERR(region);
 	arg->unmerged = 0;
 	if (arg->flags & VMDEDUP_UNREGISTER_UNMERGE) {
-		err = vmdedup_unmerge_region(region, true, &arg->unmerged);
+		err = vmdedup_unmerge_region(region, true, NULL,
+					     &arg->unmerged);
 		vmdedup_account_event(VMDEDUP_EV_pages_unmerged, arg->unmerged);
 	}
 	if (!err && !vmdedup_region_remove(region))

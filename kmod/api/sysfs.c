@@ -20,38 +20,67 @@
 /* Writers of tunables: run=2 works for a while, and must not be overtaken. */
 static DEFINE_MUTEX(tunable_lock);
 
-static int unmerge_all(void)
+/* How long run=2 waits, in all, for processes that keep their mmap_lock. */
+#define UNMERGE_PATIENCE	(30 * HZ)
+
+/*
+ * One after the other; those that cannot be unmerged do not keep the others from it.
+ * Returns 0, or what was wrong with the first of them.
+ */
+static int unmerge_each(unsigned long *patience)
 {
 	struct vmdedup_region *region;
 	u64 id = 0, pages;
 	int err = 0;
 
-	vmdedup_engine_void_jobs();
-	/* All of it or nothing, as far as can be known. */
-	err = vmdedup_unmerge_check();
-	while (!err && (region = vmdedup_region_next(id))) {
+	while (err != -EINTR && (region = vmdedup_region_next(id))) {
+		int one = vmdedup_unmerge_region(region, false, patience,
+						 &pages);
+
 		id = region->id;
-		err = vmdedup_unmerge_region(region, false, &pages);
 		vmdedup_account_event(VMDEDUP_EV_pages_unmerged, pages);
-		if (err == -ENOENT)
-			err = 0;	/* has just gone */
+		/* With -ENOENT it has just gone. */
+		if (one == -EINTR || (one != -ENOENT && !err))
+			err = one;
 		vmdedup_region_put(region);
 	}
 	vmdedup_account_sweep();
 	return err;
 }
 
+/*
+ * Undo all merges. The tunable says so at once: nothing is merged from then on, on
+ * request either.
+ */
+static int unmerge_all(unsigned int old)
+{
+	unsigned long patience = UNMERGE_PATIENCE;
+	int err;
+
+	WRITE_ONCE(vmdedup_tunables.run, VMDEDUP_UNMERGED);
+	vmdedup_engine_void_jobs();
+	/* All of it or nothing, as far as can be known of the host's memory. */
+	err = vmdedup_unmerge_check(&patience);
+	if (err) {
+		WRITE_ONCE(vmdedup_tunables.run, old);
+		return err;
+	}
+	err = unmerge_each(&patience);
+	/* What was undone is not to be done again at once. */
+	if (err)
+		WRITE_ONCE(vmdedup_tunables.run, VMDEDUP_STOPPED);
+	return err;
+}
+
 static int set_run(unsigned int run)
 {
-	unsigned int old = vmdedup_tunables.run;
 	int err = 0;
 
 	lockdep_assert_held(&tunable_lock);
-	if (run == VMDEDUP_UNMERGED) {
-		WRITE_ONCE(vmdedup_tunables.run, VMDEDUP_STOPPED);
-		err = unmerge_all();
-	}
-	WRITE_ONCE(vmdedup_tunables.run, err ? old : run);
+	if (run == VMDEDUP_UNMERGED)
+		err = unmerge_all(vmdedup_tunables.run);
+	else
+		WRITE_ONCE(vmdedup_tunables.run, run);
 	/* A pass may have been cut short. */
 	vmdedup_recount_want();
 	return err;
@@ -65,7 +94,8 @@ static ssize_t tunable_store(const char *buf, size_t count, unsigned int *value,
 
 	if (kstrtouint(buf, 0, &new) || new < lo || new > hi)
 		return -EINVAL;
-	mutex_lock(&tunable_lock);
+	if (mutex_lock_killable(&tunable_lock))
+		return -EINTR;
 	if (value == &vmdedup_tunables.run)
 		err = set_run(new);
 	else
@@ -127,38 +157,44 @@ static ssize_t domain_policy_show(struct device *dev,
 	return sysfs_emit(buf, "%s\n", policy_name[vmdedup_space_policy()]);
 }
 
-/* When it returns nothing is merged across domains of the new policy. */
-static void set_policy(enum vmdedup_policy policy)
+/*
+ * When it returns nothing is merged across domains of the new policy: but on -EINTR,
+ * where the policy is changed all the same, what is begun still ends.
+ */
+static int set_policy(enum vmdedup_policy policy)
 {
 	struct vmdedup_region *region;
 	u64 id = 0;
+	int err = 0;
 
 	lockdep_assert_held(&tunable_lock);
 	vmdedup_space_set_policy(policy);
 	/* What was found in the old domains is void; what is begun ends. */
 	vmdedup_engine_void_jobs();
-	while ((region = vmdedup_region_next(id))) {
+	while (!err && (region = vmdedup_region_next(id))) {
 		id = region->id;
-		vmdedup_region_settle(region);
+		err = vmdedup_region_settle(region);
 		vmdedup_region_put(region);
 		cond_resched();
 	}
+	return err;
 }
 
 static ssize_t domain_policy_store(struct device *dev,
 				   struct device_attribute *attr,
 				   const char *buf, size_t count)
 {
-	int policy = sysfs_match_string(policy_name, buf);
+	int policy = sysfs_match_string(policy_name, buf), err = 0;
 
 	if (policy < 0)
 		return -EINVAL;
-	mutex_lock(&tunable_lock);
+	if (mutex_lock_killable(&tunable_lock))
+		return -EINTR;
 	if (policy != vmdedup_space_policy())
-		set_policy(policy);
+		err = set_policy(policy);
 	mutex_unlock(&tunable_lock);
 	vmdedup_scanner_tuned();
-	return count;
+	return err ?: count;
 }
 static DEVICE_ATTR_RW(domain_policy);
 

@@ -437,17 +437,22 @@ static void region_unlink(struct vmdedup_region *region)
  * @region: with a reference
  *
  * Others may begin meanwhile. May sleep.
+ *
+ * Return: 0, or -EINTR on a fatal signal.
  */
-void vmdedup_region_settle(struct vmdedup_region *region)
+int vmdedup_region_settle(struct vmdedup_region *region)
 {
-	down_write(&region->sem);
+	if (down_write_killable(&region->sem))
+		return -EINTR;
 	up_write(&region->sem);
+	return 0;
 }
 
 /* Wait for those at work in an unlinked region, and drop the reference. */
 static void region_retire(struct vmdedup_region *region)
 {
-	vmdedup_region_settle(region);
+	down_write(&region->sem);
+	up_write(&region->sem);
 	vmdedup_region_put(region);
 }
 

@@ -41,7 +41,7 @@
  * @gpa: guest-physical address of @start, with VMDEDUP_REGION_DISCOVERED
  * @slot: KVM's memslot, likewise
  * @dead: it is being removed; set once, under @lock and the registry lock
- * @frozen: its pages are being unmerged: do not merge; under @sem
+ * @frozen: so many are unmerging its pages: do not merge; under @sem
  * @home: node that most of its pages seem to be on, or NUMA_NO_NODE; a guess
  * @sem: held for reading by who merges in it; for writing, to wait for them
  * @lock: protects what follows
@@ -68,7 +68,7 @@ struct vmdedup_region {
 	u64 gpa;
 	unsigned int slot;
 	bool dead;
-	bool frozen;
+	unsigned int frozen;
 	int home;
 	struct rw_semaphore sem;
 	spinlock_t lock; /* of all that follows */
@@ -141,7 +141,7 @@ void vmdedup_region_remove_all(void);
 bool vmdedup_region_gone(const struct vmdedup_region *region);
 int vmdedup_region_refusal(const struct vmdedup_region *region);
 bool vmdedup_region_reap(void);
-void vmdedup_region_settle(struct vmdedup_region *region);
+int vmdedup_region_settle(struct vmdedup_region *region);
 unsigned long vmdedup_region_count(void);
 unsigned int vmdedup_region_generation(void);
 u64 vmdedup_region_newest(void);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/atomic.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
@@ -10,13 +11,16 @@
 /* Memory that must be left over on the host: 1/64 of all. */
 #define LEAVE_SHIFT	6
 
+/* Pages that were promised to those who are making copies, and are not used yet. */
+static atomic64_t promised;
+
 /*
  * The reserve (reserve.c) is not counted on: it is there for those who write
  * without asking.
  */
-static bool host_has(unsigned long pages)
+static bool host_has(u64 pages)
 {
-	long available = si_mem_available() - (totalram_pages() >> LEAVE_SHIFT);
+	s64 available = si_mem_available() - (totalram_pages() >> LEAVE_SHIFT);
 
 	return available > 0 && pages <= available;
 }
@@ -56,35 +60,7 @@ static bool cgroup_has(struct mem_cgroup *memcg, unsigned long pages,
 	return used + pages <= READ_ONCE(memcg->memory.max);
 }
 
-static int cgroup_add(struct vmdedup_room *room, struct mem_cgroup *memcg,
-		      unsigned long pages, unsigned long cache)
-{
-	unsigned long id = memcg->css.id;
-	void *entry = xa_load(&room->cgroups, id);
-
-	if (entry)
-		pages += xa_to_value(entry);
-	if (!cgroup_has(memcg, pages, cache))
-		return -ENOMEM;
-	return xa_err(xa_store(&room->cgroups, id, xa_mk_value(pages),
-			       GFP_KERNEL));
-}
-
-/* With that of all cgroups above. */
-static int cgroups_add(struct vmdedup_room *room, struct mm_struct *mm,
-		       unsigned long pages)
-{
-	struct mem_cgroup *own = get_mem_cgroup_from_mm(mm), *memcg;
-	unsigned long cache = own ? cache_of(own) : 0;
-	int err = 0;
-
-	for (memcg = own; memcg && !err; memcg = parent_mem_cgroup(memcg))
-		if (has_limit(memcg))
-			err = cgroup_add(room, memcg, pages, cache);
-	mem_cgroup_put(own);
-	return err;
-}
-
+/* Those above count, too. */
 static bool cgroups_have(struct mm_struct *mm, unsigned long pages)
 {
 	struct mem_cgroup *own = get_mem_cgroup_from_mm(mm), *memcg;
@@ -99,12 +75,6 @@ static bool cgroups_have(struct mm_struct *mm, unsigned long pages)
 
 #else
 
-static int cgroups_add(struct vmdedup_room *room, struct mm_struct *mm,
-		       unsigned long pages)
-{
-	return 0;
-}
-
 static bool cgroups_have(struct mm_struct *mm, unsigned long pages)
 {
 	return true;
@@ -113,53 +83,52 @@ static bool cgroups_have(struct mm_struct *mm, unsigned long pages)
 #endif
 
 /**
- * vmdedup_room_begin() - begin to add up what is needed
- * @room: out; to be ended by vmdedup_room_end()
+ * vmdedup_room_on_host() - does the host have room, besides what is promised?
+ * @pages: so many pages
+ *
+ * Any context.
  */
-void vmdedup_room_begin(struct vmdedup_room *room)
+bool vmdedup_room_on_host(u64 pages)
 {
-	room->pages = 0;
-	xa_init(&room->cgroups);
+	return host_has(pages + max(atomic64_read(&promised), 0LL));
 }
 
 /**
- * vmdedup_room_add() - add what one process needs
- * @room: the sum so far
+ * vmdedup_room_for() - is there room for what one process needs now?
  * @mm: its address space; the caller keeps it
  * @pages: so many
  *
- * A cgroup that comes while this is added up may be taken for one that has gone
- * meanwhile. May sleep.
- *
- * Return: 0; -ENOMEM if there is no room for all that was added, or no memory
- * to find that out.
- */
-int vmdedup_room_add(struct vmdedup_room *room, struct mm_struct *mm,
-		     unsigned long pages)
-{
-	room->pages += pages;
-	if (!host_has(room->pages))
-		return -ENOMEM;
-	return cgroups_add(room, mm, pages);
-}
-
-/**
- * vmdedup_room_end() - undo vmdedup_room_begin()
- * @room: the sum
- */
-void vmdedup_room_end(struct vmdedup_room *room)
-{
-	xa_destroy(&room->cgroups);
-}
-
-/**
- * vmdedup_room_for() - is there room for what one process needs?
- * @mm: its address space; the caller keeps it
- * @pages: so many
- *
- * Does not sleep.
+ * What is promised may be this. Does not sleep.
  */
 bool vmdedup_room_for(struct mm_struct *mm, unsigned long pages)
 {
 	return host_has(pages) && cgroups_have(mm, pages);
+}
+
+/**
+ * vmdedup_room_promise() - is there room for what one process will need?
+ * @mm: its address space; the caller keeps it
+ * @pages: so many
+ *
+ * Others are promised what is left beside it. Of two who ask at once, both may be
+ * refused. Does not sleep.
+ *
+ * Return: true if so; vmdedup_room_used() is to be told of all of it.
+ */
+bool vmdedup_room_promise(struct mm_struct *mm, unsigned long pages)
+{
+	if (host_has(atomic64_add_return(pages, &promised)) &&
+	    cgroups_have(mm, pages))
+		return true;
+	vmdedup_room_used(pages);
+	return false;
+}
+
+/**
+ * vmdedup_room_used() - what was promised is used by now, or not needed
+ * @pages: so many pages
+ */
+void vmdedup_room_used(unsigned long pages)
+{
+	atomic64_sub(pages, &promised);
 }

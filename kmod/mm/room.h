@@ -10,22 +10,10 @@
 #define VMDEDUP_MM_ROOM_H
 
 #include <linux/mm_types.h>
-#include <linux/xarray.h>
 
-/**
- * struct vmdedup_room - what several processes need together
- * @pages: all of them
- * @cgroups: by id, those in each memory cgroup that has a limit
- */
-struct vmdedup_room {
-	unsigned long pages;
-	struct xarray cgroups;
-};
-
-void vmdedup_room_begin(struct vmdedup_room *room);
-int vmdedup_room_add(struct vmdedup_room *room, struct mm_struct *mm,
-		     unsigned long pages);
-void vmdedup_room_end(struct vmdedup_room *room);
+bool vmdedup_room_on_host(u64 pages);
 bool vmdedup_room_for(struct mm_struct *mm, unsigned long pages);
+bool vmdedup_room_promise(struct mm_struct *mm, unsigned long pages);
+void vmdedup_room_used(unsigned long pages);
 
 #endif /* VMDEDUP_MM_ROOM_H */

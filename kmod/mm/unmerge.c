@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
-#include <linux/mutex.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -42,34 +42,29 @@ int vmdedup_count_region(struct vmdedup_region *region,
 		if (fatal_signal_pending(current))
 			err = -EINTR;
 	}
-	mmput(mm);
+	mmput_async(mm);
 	return err;
 }
 
-/* One at a time: each makes sure that memory suffices, for itself. */
-static DEFINE_MUTEX(unmerge_lock);
-
 /*
- * Take an mmap_lock for reading with unmerge_lock held, which is dropped while that
- * has to be waited for: others' unmerging is not to wait for a process that keeps
- * its lock. So others may have used the memory that was found to suffice; which is
- * looked at again for each page table.
+ * Take an mmap_lock for reading. A process can keep its own for as long as it likes:
+ * who unmerges that of all has so many ticks to wait, and once they are used up
+ * tries a few times only.
  */
-static int lock_mm(struct mm_struct *mm)
+static int lock_mm(struct mm_struct *mm, unsigned long *patience)
 {
-	lockdep_assert_held(&unmerge_lock);
-	while (!mmap_read_trylock(mm)) {
-		bool locked;
+	unsigned long began = jiffies;
+	bool locked;
 
-		mutex_unlock(&unmerge_lock);
+	if (patience) {
+		locked = vmdedup_mm_lock(mm, *patience);
+		*patience -= min(jiffies - began, *patience);
+	} else {
 		locked = vmdedup_mm_wait(mm);
-		if (locked)
-			mmap_read_unlock(mm);
-		mutex_lock(&unmerge_lock);
-		if (!locked)
-			return -EINTR;
 	}
-	return 0;
+	if (locked)
+		return 0;
+	return fatal_signal_pending(current) ? -EINTR : -EBUSY;
 }
 
 /*
@@ -111,15 +106,26 @@ static int break_found(struct mm_struct *mm, const unsigned long *found,
 	return err == -ENOMEM ? err : 0;
 }
 
-static int unmerge_mm(struct mm_struct *mm, unsigned long addr,
-		      unsigned long end, unsigned long *found, u64 *pages)
+/* What is done, of the pages that were promised, is no longer to be. */
+static void keep_promise(unsigned long *promised, unsigned long pages)
 {
+	pages = min(pages, *promised);
+	*promised -= pages;
+	vmdedup_room_used(pages);
+}
+
+static int unmerge_mm(struct vmdedup_region *region, unsigned long *found,
+		      unsigned long *patience, unsigned long *promised,
+		      u64 *pages)
+{
+	struct mm_struct *mm = region->space->mm;
+	unsigned long addr = region->start, end = region->end;
 	int err = 0;
 
 	while (addr < end && !err) {
 		unsigned int nr;
 
-		err = lock_mm(mm);
+		err = lock_mm(mm, patience);
 		if (err)
 			return err;
 		addr = vmdedup_find_merged(mm, addr, end, found, &nr);
@@ -129,6 +135,7 @@ static int unmerge_mm(struct mm_struct *mm, unsigned long addr,
 		else
 			err = break_found(mm, found, nr, pages);
 		mmap_read_unlock(mm);
+		keep_promise(promised, nr);
 		cond_resched();
 		if (!err && addr < end && fatal_signal_pending(current))
 			err = -EINTR;
@@ -137,17 +144,20 @@ static int unmerge_mm(struct mm_struct *mm, unsigned long addr,
 }
 
 /* How many pages would be given private copies. */
-static int count_mm(struct mm_struct *mm, unsigned long addr, unsigned long end,
-		    unsigned long *found, unsigned long *pages)
+static int count_mm(struct vmdedup_region *region, unsigned long *found,
+		    unsigned long *patience, unsigned long *pages)
 {
+	struct mm_struct *mm = region->space->mm;
+	unsigned long addr = region->start;
+
 	*pages = 0;
-	while (addr < end) {
+	while (addr < region->end) {
 		unsigned int nr;
-		int err = lock_mm(mm);
+		int err = lock_mm(mm, patience);
 
 		if (err)
 			return err;
-		addr = vmdedup_find_merged(mm, addr, end, found, &nr);
+		addr = vmdedup_find_merged(mm, addr, region->end, found, &nr);
 		mmap_read_unlock(mm);
 		*pages += nr;
 		cond_resched();
@@ -157,45 +167,61 @@ static int count_mm(struct mm_struct *mm, unsigned long addr, unsigned long end,
 	return 0;
 }
 
-/* Add what a region needs to what others do. -ENOMEM: there is no room for all. */
-static int add_region(struct vmdedup_room *room, struct vmdedup_region *region,
-		      unsigned long *found)
+/*
+ * One more, or one less, who keeps others from merging in a region while it is being
+ * unmerged. Waits for those at work in it. Returns -ENOENT if the region is dead.
+ */
+static int freeze(struct vmdedup_region *region)
 {
-	struct mm_struct *mm = region->space->mm;
-	unsigned long pages;
-	int err;
+	int err = 0;
 
-	if (!mmget_not_zero(mm))
-		return -ENOENT;
-	err = count_mm(mm, region->start, region->end, found, &pages);
-	if (!err)
-		err = vmdedup_room_add(room, mm, pages);
-	mmput(mm);
+	if (down_write_killable(&region->sem))
+		return -EINTR;
+	if (READ_ONCE(region->dead))
+		err = -ENOENT;
+	else
+		region->frozen++;
+	up_write(&region->sem);
 	return err;
 }
 
-/* Is there room for private copies of all that is merged in a region? */
-static int check_room(struct vmdedup_region *region, unsigned long *found)
+static void thaw(struct vmdedup_region *region)
 {
-	struct vmdedup_room room;
-	int err;
+	down_write(&region->sem);
+	region->frozen--;
+	up_write(&region->sem);
+}
 
-	vmdedup_room_begin(&room);
-	err = add_region(&room, region, found);
-	vmdedup_room_end(&room);
+static int unmerge_frozen(struct vmdedup_region *region, bool stay_frozen,
+			  unsigned long *found, unsigned long *patience,
+			  unsigned long *promised, u64 *pages)
+{
+	int err = freeze(region);
+
+	if (err)
+		return err;
+	err = unmerge_mm(region, found, patience, promised, pages);
+	vmdedup_ledger_forget(region);
+	if (err || !stay_frozen)
+		thaw(region);
+	trace_vmdedup_unmerge(region->id, *pages, err);
 	return err;
 }
 
-static int unmerge_frozen(struct vmdedup_region *region, unsigned long *found,
-			  u64 *pages)
+/* All that is merged in it, if there is room for that; its process is kept. */
+static int unmerge(struct vmdedup_region *region, bool stay_frozen,
+		   unsigned long *found, unsigned long *patience, u64 *pages)
 {
-	struct mm_struct *mm = region->space->mm;
+	unsigned long promised;
 	int err;
 
-	if (!mmget_not_zero(mm))
-		return -ENOENT;
-	err = unmerge_mm(mm, region->start, region->end, found, pages);
-	mmput(mm);
+	err = count_mm(region, found, patience, &promised);
+	if (err)
+		return err;
+	if (!vmdedup_room_promise(region->space->mm, promised))
+		return -ENOMEM;
+	err = unmerge_frozen(region, stay_frozen, found, patience, &promised, pages);
+	vmdedup_room_used(promised);
 	return err;
 }
 
@@ -205,93 +231,79 @@ static unsigned long *found_alloc(void)
 	return kmalloc_array(VMDEDUP_RUN_MAX, sizeof(unsigned long), GFP_KERNEL);
 }
 
-/* Returns false if the region is dead. */
-static bool set_frozen(struct vmdedup_region *region, bool frozen)
-{
-	bool alive;
-
-	/* Wait for those at work in it. */
-	down_write(&region->sem);
-	alive = !READ_ONCE(region->dead);
-	region->frozen = frozen;
-	up_write(&region->sem);
-	return alive;
-}
-
 /**
  * vmdedup_unmerge_region() - give merged pages private copies
  * @region: with a reference
  * @stay_frozen: on success leave the region frozen, since it is going away
+ * @patience: ticks that there are, for all regions, to wait for processes that keep
+ *	their mmap_lock; NULL: as long as it takes, or until a fatal signal arrives
  * @pages: out: how many were given one, also on an error
  *
  * Every page mapped to the zero page gets one, too: which of them are ours
- * cannot be told. May sleep.
+ * cannot be told. What userfaultfd would be asked about stays as it is. May sleep.
  *
  * Return: 0; -ENOENT if the region is dead or its process gone; -ENOMEM if
  * memory does not suffice, on the host or in one of the process' memory cgroups:
- * if that is known beforehand nothing is done; -EINTR on a fatal signal. On an
- * error the region is not frozen.
+ * if that is known beforehand nothing is done; -EBUSY if its mmap_lock was not to
+ * be had in time; -EINTR on a fatal signal. On an error the region is not frozen.
  */
 int vmdedup_unmerge_region(struct vmdedup_region *region, bool stay_frozen,
-			   u64 *pages)
+			   unsigned long *patience, u64 *pages)
 {
 	unsigned long *found = found_alloc();
-	int err;
+	int err = -ENOENT;
 
 	*pages = 0;
 	if (!found)
 		return -ENOMEM;
-	if (mutex_lock_killable(&unmerge_lock)) {
-		kfree(found);
-		return -EINTR;
+	if (mmget_not_zero(region->space->mm)) {
+		err = unmerge(region, stay_frozen, found, patience, pages);
+		/* As in vmdedup_region_leave(). */
+		mmput_async(region->space->mm);
 	}
-	err = check_room(region, found);
-	if (!err && !set_frozen(region, true))
-		err = -ENOENT;
-	if (!err) {
-		err = unmerge_frozen(region, found, pages);
-		vmdedup_ledger_forget(region);
-		if (err || !stay_frozen)
-			set_frozen(region, false);
-		trace_vmdedup_unmerge(region->id, *pages, err);
-	}
-	mutex_unlock(&unmerge_lock);
 	kfree(found);
 	return err;
 }
 
+/* Add what a region needs; one that cannot be looked at now needs nothing. */
+static int add_region(struct vmdedup_region *region, unsigned long *found,
+		      unsigned long *patience, u64 *sum)
+{
+	unsigned long pages = 0;
+	int err;
+
+	if (!mmget_not_zero(region->space->mm))
+		return 0;
+	err = count_mm(region, found, patience, &pages);
+	mmput_async(region->space->mm);
+	*sum += pages;
+	return err == -EINTR ? err : 0;
+}
+
 /**
- * vmdedup_unmerge_check() - would memory suffice to unmerge every region?
+ * vmdedup_unmerge_check() - has the host memory enough to unmerge every region?
+ * @patience: ticks that there are to wait for processes that keep their mmap_lock
  *
  * May sleep.
  *
- * Return: 0; -ENOMEM if it would not, on the host or in a memory cgroup; -EINTR
- * on a fatal signal.
+ * Return: 0; -ENOMEM if it has not; -EINTR on a fatal signal.
  */
-int vmdedup_unmerge_check(void)
+int vmdedup_unmerge_check(unsigned long *patience)
 {
 	unsigned long *found = found_alloc();
 	struct vmdedup_region *region;
-	struct vmdedup_room room;
+	u64 id = 0, sum = 0;
 	int err = 0;
-	u64 id = 0;
 
 	if (!found)
 		return -ENOMEM;
-	if (mutex_lock_killable(&unmerge_lock)) {
-		kfree(found);
-		return -EINTR;
-	}
-	vmdedup_room_begin(&room);
 	while (!err && (region = vmdedup_region_next(id))) {
 		id = region->id;
-		err = add_region(&room, region, found);
-		if (err == -ENOENT)
-			err = 0;	/* has just gone */
+		err = add_region(region, found, patience, &sum);
 		vmdedup_region_put(region);
 	}
-	vmdedup_room_end(&room);
-	mutex_unlock(&unmerge_lock);
 	kfree(found);
+	if (!err && !vmdedup_room_on_host(sum))
+		err = -ENOMEM;
 	return err;
 }

@@ -128,6 +128,16 @@ static unsigned int same_domain(struct vmdedup_job *jobs, unsigned int nr,
 	return kept;
 }
 
+/*
+ * Is what a worker found still to be merged? Asked within the region, into which
+ * run=2 and changes of the domain policy go after they have made the answer no.
+ */
+static bool wanted(const struct vmdedup_worker *worker)
+{
+	return worker->epoch == atomic_read(&vmdedup_engine.epoch) &&
+	       READ_ONCE(vmdedup_tunables.run) != VMDEDUP_UNMERGED;
+}
+
 /* Carry out the jobs of one region, and give their frames up. */
 static void flush_region(struct vmdedup_worker *worker,
 			 struct vmdedup_job *jobs, unsigned int nr)
@@ -142,8 +152,7 @@ static void flush_region(struct vmdedup_worker *worker,
 	}
 	nr = same_domain(jobs, nr, READ_ONCE(region->space->domain));
 	if (vmdedup_region_enter(region, worker->patient)) {
-		/* Looked at within: see vmdedup_engine.epoch. */
-		if (worker->epoch == atomic_read(&vmdedup_engine.epoch))
+		if (wanted(worker))
 			merge_jobs(worker, region, jobs, nr, &tally);
 		vmdedup_region_leave(region);
 	} else {
@@ -168,7 +177,7 @@ static void flush_region(struct vmdedup_worker *worker,
  * vmdedup_flush() - carry out all jobs
  * @worker: its jobs are gone afterwards
  *
- * Jobs of an epoch that has passed are dropped. No lock is held. May sleep.
+ * Jobs of an epoch that has passed are dropped, and all while run is 2. No lock is held. May sleep.
  */
 void vmdedup_flush(struct vmdedup_worker *worker)
 {

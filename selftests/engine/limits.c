@@ -375,22 +375,29 @@ TEST_F(unmerge, within_the_cgroup_above)
 	refused_then_done(_metadata, self, CGROUP);
 }
 
-/* Each alone would fit, but not both: nothing is done. */
-TEST_F(unmerge, all_or_nothing)
+/*
+ * Each alone would fit, but not both: the other stays as it is, and nothing is merged
+ * again meanwhile. Nobody's limit keeps those of others merged.
+ */
+TEST_F(unmerge, each_as_far_as_it_may)
 {
 	long long unmerged = vd_stat("pages_unmerged");
 
 	ASSERT_EQ(2 * N, shared(self));
+	ASSERT_EQ(0, vd_set("run", 1));
 	ASSERT_EQ(0, leave_room(CHILD, N + N / 2));
 	EXPECT_EQ(-ENOMEM, vd_set("run", 2));
 	EXPECT_EQ(0, vd_get("run"));
-	EXPECT_EQ(2 * N, shared(self));
-	EXPECT_EQ(unmerged, vd_stat("pages_unmerged"));
+	EXPECT_EQ(N, vd_stat("pages_shared"));
+	EXPECT_EQ(unmerged + 3 * N, vd_stat("pages_unmerged"));
 	ASSERT_EQ(0, write_text(CHILD "/memory.max", "max"));
 	EXPECT_EQ(0, vd_set("run", 2));
 	EXPECT_EQ(2, vd_get("run"));
 	EXPECT_EQ(0, shared(self));
 	EXPECT_EQ(unmerged + 4 * N, vd_stat("pages_unmerged"));
+	/* Nor on request. */
+	EXPECT_EQ(0, vd_merge(self->fd, 0, NULL));
+	EXPECT_EQ(0, vd_stat("pages_shared"));
 }
 
 /* More zero pages than the host has memory for. */

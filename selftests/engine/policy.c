@@ -387,6 +387,7 @@ TEST_F(policy, changes_at_run_time)
 	/* The way to undo it. */
 	ASSERT_EQ(0, vd_set("run", 2));
 	EXPECT_EQ(0, shared(self, 0));
+	ASSERT_EQ(0, vd_set("run", 0));
 	ASSERT_EQ(0, vd_merge(self->fd, 0, NULL));
 	EXPECT_EQ(0, shared(self, 0));
 }

@@ -205,7 +205,8 @@ const struct command command_merge = {
 	.args		= "[REGION | --pid PID | --all] [--rounds N]",
 	.summary	= "merge now, and wait for it",
 	.help =
-		"Works also while the background scan is stopped (run is 0).\n"
+		"Works also while the background scan is stopped (run is 0), but not while\n"
+		"merging is undone (run is 2).\n"
 		"\n"
 		"      --all       all regions (the default)\n"
 		"      --pid PID   all regions of a process\n"

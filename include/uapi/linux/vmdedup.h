@@ -82,6 +82,9 @@
  *			for them within the limits of the process' memory
  *			cgroups; the region stays. That is found out before
  *			anything is done, unless others take the memory meanwhile
+ *
+ * While run in sysfs is 2 a merge finds nothing to do. Unmerging leaves what
+ * userfaultfd would have to be asked about: pages that are write-protected by it.
  */
 #ifndef _UAPI_LINUX_VMDEDUP_H
 #define _UAPI_LINUX_VMDEDUP_H
