@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Merging on request. */
+#include <linux/atomic.h>
+#include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 
@@ -47,7 +49,9 @@ static int request_each(struct vmdedup_worker *worker,
 		region = vmdedup_region_get(req->region);
 		if (!region)
 			return -ENOENT;
-		if (req->may(region->space->mm, region->space->pid))
+		/* One that has gone may not be reaped yet. */
+		if (!vmdedup_region_gone(region) &&
+		    req->may(region->space->mm, region->space->pid))
 			err = work(worker, region);
 		else
 			err = vmdedup_region_refusal(region);
@@ -79,6 +83,19 @@ static void request_add(struct vmdedup_merge_request *req,
 	memset(req->total.skip, 0, sizeof(req->total.skip));
 	vmdedup_tally_add(&req->total, round);
 	vmdedup_account_tally(round);
+}
+
+/*
+ * A generation ends, once a second at the most: who asks again and again is not to
+ * make the candidates of others old.
+ */
+static void request_age(void)
+{
+	static atomic_long_t aged;
+	long last = atomic_long_read(&aged), now = jiffies;
+
+	if (now - last >= HZ && atomic_long_try_cmpxchg(&aged, &last, now))
+		vmdedup_engine_age(REQUEST_KEEP);
 }
 
 /**
@@ -123,8 +140,8 @@ int vmdedup_merge_now(struct vmdedup_merge_request *req)
 		err = request_each(worker, req, recount_region);
 	vmdedup_worker_free(worker);
 	/* The scanner's passes do these; when it is off, do so here. */
-	if (READ_ONCE(vmdedup_tunables.run) != VMDEDUP_SCANNING) {
-		vmdedup_engine_age(REQUEST_KEEP);
+	if (!err && READ_ONCE(vmdedup_tunables.run) != VMDEDUP_SCANNING) {
+		request_age();
 		vmdedup_watch_storms();
 	}
 	return err;
