@@ -177,7 +177,8 @@ static void flush_region(struct vmdedup_worker *worker,
  * vmdedup_flush() - carry out all jobs
  * @worker: its jobs are gone afterwards
  *
- * Jobs of an epoch that has passed are dropped, and all while run is 2. No lock is held. May sleep.
+ * Jobs of an epoch that has passed are dropped, and all while run is 2. No lock is
+ * held. May sleep.
  */
 void vmdedup_flush(struct vmdedup_worker *worker)
 {

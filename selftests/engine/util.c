@@ -203,8 +203,11 @@ long long vd_stat(const char *name)
 
 bool vd_stat_rises(const char *name, long long from, long long by)
 {
-	/* A minute: only a scanner that does not run at all takes longer. */
-	for (int i = 0; i < 6000; i++) {
+	/*
+	 * Some minutes: only a thread that does not run at all takes longer, and not
+	 * one that has the lowest priority on a busy machine.
+	 */
+	for (int i = 0; i < 25000; i++) {
 		if (vd_stat(name) - from >= by)
 			return true;
 		usleep(10000);
