@@ -3,6 +3,8 @@
  * The generic netlink family. The contract, and every error, is in the UAPI
  * header; Documentation/netlink/specs/vmdedup.yaml tells the same to tools.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/module.h>
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
@@ -269,18 +271,52 @@ struct genl_family vmdedup_family __ro_after_init = {
 	.n_mcgrps = ARRAY_SIZE(groups),
 };
 
+/* So often is a group without strangers tried for. */
+#define REGISTER_TRIES	8
+
+/*
+ * Does anybody listen to events who was not asked for privilege?
+ *
+ * Groups can be joined before they are a family's, and then nobody is; who was
+ * just doing so when the family got its groups joins after that. Where a filter
+ * is asked, such a one gets nothing. Elsewhere there must be none. Somebody with
+ * privilege who was quick cannot be told from one, nor can one in another network
+ * namespace.
+ */
+static bool __init strangers(void)
+{
+	if (vmdedup_compat_filters())
+		return false;
+	vmdedup_compat_wait_for_joins();
+	return genl_has_listeners(&vmdedup_family, &init_net,
+				  VMDEDUP_GROUP_EVENTS);
+}
+
 /**
  * vmdedup_netlink_init() - register the family
+ *
+ * May sleep.
+ *
  * Return: 0 or -errno.
  */
 int __init vmdedup_netlink_init(void)
 {
+	unsigned int tries = REGISTER_TRIES;
+	bool again;
 	int err;
 
-	err = genl_register_family(&vmdedup_family);
-	if (err)
-		return err;
-	err = vmdedup_netlink_cast_init();
+	do {
+		err = genl_register_family(&vmdedup_family);
+		if (err)
+			return err;
+		again = strangers() && --tries;
+		/* This has everybody leave its groups. */
+		if (again)
+			genl_unregister_family(&vmdedup_family);
+	} while (again);
+	if (!tries)
+		pr_warn("no events over netlink: somebody without privilege may be listening; look for who joins all groups of generic netlink (/proc/net/netlink, Eth 16), end it, and load the module again\n");
+	err = vmdedup_netlink_cast_init(tries);
 	if (err)
 		genl_unregister_family(&vmdedup_family);
 	return err;

@@ -58,7 +58,7 @@ int vmdedup_netlink_dump_regions(struct sk_buff *skb,
 extern const struct nla_policy vmdedup_get_region_policy[VMDEDUP_A_MAX + 1];
 
 /* netlink_cast.c */
-int vmdedup_netlink_cast_init(void);
+int vmdedup_netlink_cast_init(bool events);
 void vmdedup_netlink_cast_exit(void);
 
 #endif /* VMDEDUP_API_NETLINK_H */

@@ -6,11 +6,18 @@
  * nobody; so while there is no listener, the work looks for one each second,
  * which is all that it costs.
  */
+#include <linux/capability.h>
+#include <linux/cred.h>
+#include <linux/fs.h>
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
+#include <linux/net.h>
 #include <linux/sched.h>
+#include <linux/user_namespace.h>
 #include <linux/workqueue.h>
+#include <net/sock.h>
 
+#include "../compat/netlink.h"
 #include "../mm/news.h"
 #include "../mm/region.h"
 #include "../scan/engine.h"
@@ -155,6 +162,31 @@ static int put_event(struct sk_buff *skb, const struct vmdedup_news *news)
 	return 0;
 }
 
+/*
+ * Had whoever opened a listener's socket no CAP_NET_ADMIN? That it has joined the
+ * group proves nothing: see strangers() in netlink.c. As with commands, it is the
+ * opener who counts: a socket may be given away.
+ *
+ * A socket leaves its groups before it is parted from its file, and none leaves
+ * during a broadcast. Those of the kernel have no file, and do not listen.
+ */
+static int is_stranger(struct sock *sk, struct sk_buff *skb, void *data)
+{
+	const struct socket *sock = READ_ONCE(sk->sk_socket);
+	const struct file *file = sock ? READ_ONCE(sock->file) : NULL;
+
+	if (!file)
+		return 1;
+	/*
+	 * What file_ns_capable() would say, but for security modules: these would
+	 * write down each event that a stranger does not get.
+	 */
+	if (file->f_cred->user_ns != &init_user_ns ||
+	    !cap_raised(file->f_cred->cap_effective, CAP_NET_ADMIN))
+		return 1;
+	return !file_ns_capable(file, &init_user_ns, CAP_NET_ADMIN);
+}
+
 /* Never waits for memory: a registration is not to be held up by its news. */
 static void cast_event(const struct vmdedup_news *news)
 {
@@ -163,33 +195,40 @@ static void cast_event(const struct vmdedup_news *news)
 		     GFP_NOWAIT) | __GFP_NOWARN;
 	struct sk_buff *skb;
 
+	/*
+	 * A stranger is a listener, too, as far as that tells; but composing an
+	 * event costs little beside what it is news of.
+	 */
 	if (!listeners(VMDEDUP_GROUP_EVENTS))
 		return;
 	skb = genlmsg_new(EVENT_SIZE, gfp);
 	if (skb && !put_event(skb, news)) {
-		genlmsg_multicast(&vmdedup_family, skb, 0,
-				  VMDEDUP_GROUP_EVENTS, gfp);
+		vmdedup_compat_multicast(&vmdedup_family, skb,
+					 VMDEDUP_GROUP_EVENTS, gfp,
+					 is_stranger);
 		return;
 	}
 	nlmsg_free(skb);
-	/* Have them know that they missed something. */
+	/* Have them know that they missed something; a stranger learns no more. */
 	genl_set_err(&vmdedup_family, &init_net, 0, VMDEDUP_GROUP_EVENTS,
 		     -ENOBUFS);
 }
 
 /**
  * vmdedup_netlink_cast_init() - begin to send
+ * @events: send events, too
  *
  * The family is registered.
  *
  * Return: 0 or -ENOMEM.
  */
-int vmdedup_netlink_cast_init(void)
+int vmdedup_netlink_cast_init(bool events)
 {
 	cast_wq = alloc_workqueue("vmdedup", WQ_UNBOUND | WQ_FREEZABLE, 1);
 	if (!cast_wq)
 		return -ENOMEM;
-	vmdedup_news_subscribe(cast_event);
+	if (events)
+		vmdedup_news_subscribe(cast_event);
 	queue_delayed_work(cast_wq, &stats_work, HZ);
 	return 0;
 }

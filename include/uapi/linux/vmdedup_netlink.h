@@ -14,7 +14,10 @@
  *
  * Permission. VMDEDUP_CMD_GET_STATS is for everybody, as the same numbers are
  * in sysfs. All else needs CAP_NET_ADMIN in the initial user namespace, and so
- * does listening to the group "events".
+ * does listening to the group "events". Both who asks, or joins the group, and who
+ * opened the socket must have it. To a socket opened without, no events are sent,
+ * which is no error; but on 6.1 only who joins counts, and no events are sent at
+ * all if somebody may have joined without being asked.
  *
  * The GAUGEs of ledgers tell what was seen when memory was visited last, which is
  * not in each pass. At rest, when neither guests nor vmdedup change anything any
