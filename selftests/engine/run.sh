@@ -24,7 +24,7 @@ declare -A group=(
 	[basics]="merge account vmaops huge swap pinned lifecycle badinput refuse
 		netlink badnetlink ledger policy scan limits uffd command.sh"
 	[load]="adverse lostwrite"
-	[attacks]="attack"
+	[attacks]="attack eavesdrop"
 	[races]="race_mm race_swap race_host race_uffd race_huge race_pins
 		race_reload unload.sh"
 	[fuzzers]="fuzz"
