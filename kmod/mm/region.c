@@ -24,6 +24,16 @@ struct hold {
 	struct vmdedup_due due;
 };
 
+/*
+ * What a request may need, allocated before the registry lock is taken: whoever is at
+ * his cgroup's limit waits for himself. What is used up is NULL.
+ */
+struct parts {
+	struct vmdedup_region *region;
+	struct vmdedup_space *space;
+	struct hold *hold;
+};
+
 /* Regions by id. Changed under the registry lock, read under RCU. */
 static DEFINE_XARRAY(regions);
 /* These under the registry lock: */
@@ -217,17 +227,20 @@ static bool is_again(struct vmdedup_region *region,
 	       !!hold_find(region, args->owner);
 }
 
-/* Make a request one of the holders, which it was not; @hold is used up. */
+/* Make a request one of the holders, which it was not; its hold is used up. */
 static void region_adopt(struct vmdedup_region *region,
-			 struct vmdedup_register_args *args, struct hold *hold,
+			 struct vmdedup_register_args *args, struct parts *parts,
 			 const struct vmdedup_due *due)
 {
+	struct hold *hold = parts->hold;
+
 	lockdep_assert_held(&vmdedup_registry_lock);
 	if (args->flags & VMDEDUP_REGION_DISCOVERED)
 		WRITE_ONCE(region->space->kvm, true);
 	if (hold) {
 		hold->due = *due;
 		hold_add(hold, region, args->owner);
+		parts->hold = NULL;
 	} else {
 		WRITE_ONCE(region->flags, region->flags | VMDEDUP_REGION_PERSIST);
 		region->due = *due;
@@ -236,25 +249,23 @@ static void region_adopt(struct vmdedup_region *region,
 
 /* Adopt a region that is there. Returns 1, or -errno. */
 static int region_join(struct vmdedup_region *region,
-		       struct vmdedup_register_args *args, struct hold *hold)
+		       struct vmdedup_register_args *args, struct parts *parts)
 {
 	struct vmdedup_due due;
 	int err;
 
-	if (is_again(region, args)) {
-		kfree(hold);
+	if (is_again(region, args))
 		return 1;
-	}
 	err = vmdedup_due_take(&due, args->payer, args->limit);
 	if (err)
 		return err;
-	region_adopt(region, args, hold, &due);
+	region_adopt(region, args, parts, &due);
 	return 1;
 }
 
 /* Returns 0 if the range is free, 1 if it was adopted, or -errno. */
 static int region_overlap(struct vmdedup_space *space,
-			  struct vmdedup_register_args *args, struct hold *hold)
+			  struct vmdedup_register_args *args, struct parts *parts)
 {
 	struct vmdedup_region *region;
 
@@ -267,18 +278,14 @@ static int region_overlap(struct vmdedup_space *space,
 			return -EEXIST;
 		if (args->start < region->start || args->end > region->end)
 			return -EEXIST;
-		return region_join(region, args, hold);
+		return region_join(region, args, parts);
 	}
 	return 0;
 }
 
-static struct vmdedup_region *region_make(struct vmdedup_register_args *args)
+static void region_init(struct vmdedup_region *region,
+			const struct vmdedup_register_args *args)
 {
-	struct vmdedup_region *region;
-
-	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
-	if (!region)
-		return NULL;
 	kref_init(&region->ref);
 	INIT_LIST_HEAD(&region->holds);
 	init_rwsem(&region->sem);
@@ -290,7 +297,37 @@ static struct vmdedup_region *region_make(struct vmdedup_register_args *args)
 	region->gpa = args->gpa;
 	region->slot = args->slot;
 	region->home = NUMA_NO_NODE;
-	return region;
+}
+
+static void parts_free(struct parts *parts)
+{
+	kfree(parts->region);
+	kfree(parts->space);
+	kfree(parts->hold);
+}
+
+static bool parts_alloc(struct parts *parts, bool hold, gfp_t gfp)
+{
+	*parts = (struct parts){
+		.region = kzalloc(sizeof(*parts->region), gfp),
+		.space = kzalloc(sizeof(*parts->space), gfp),
+		.hold = hold ? kzalloc(sizeof(*parts->hold), gfp) : NULL,
+	};
+	if (parts->region && parts->space && (parts->hold || !hold))
+		return true;
+	parts_free(parts);
+	return false;
+}
+
+static bool parts_make(struct parts *parts,
+		       const struct vmdedup_register_args *args)
+{
+	bool hold = !(args->flags & VMDEDUP_REGION_PERSIST);
+
+	if (!parts_alloc(parts, hold, GFP_KERNEL_ACCOUNT))
+		return false;
+	region_init(parts->region, args);
+	return true;
 }
 
 static void registry_changed(int more)
@@ -322,23 +359,39 @@ static void region_news(struct vmdedup_region *region, bool came)
 	}
 }
 
-/* Link a new region in. On an error nothing was done. */
-static int region_link(struct vmdedup_region *region,
-		       struct vmdedup_register_args *args)
+/* The space of a new region, with a reference. */
+static int space_get_or_make(struct vmdedup_space **space,
+			     const struct vmdedup_register_args *args,
+			     struct parts *parts)
 {
+	int err;
+
+	*space = vmdedup_space_find(args->mm);
+	if (*space) {
+		kref_get(&(*space)->ref);
+		return 0;
+	}
+	err = vmdedup_space_make(parts->space, args);
+	if (err)
+		return err;
+	*space = parts->space;
+	parts->space = NULL;
+	return 0;
+}
+
+/* Link a new region in. On an error nothing was done. */
+static int region_link(struct vmdedup_register_args *args, struct parts *parts)
+{
+	struct vmdedup_region *region = parts->region;
 	struct vmdedup_space *space;
 	int err;
 
 	lockdep_assert_held(&vmdedup_registry_lock);
 	if (nr_regions >= VMDEDUP_MAX_REGIONS)
 		return -ENOSPC;
-	space = vmdedup_space_find(args->mm);
-	if (space)
-		kref_get(&space->ref);
-	else
-		space = vmdedup_space_make(args);
-	if (!space)
-		return -ENOMEM;
+	err = space_get_or_make(&space, args, parts);
+	if (err)
+		return err;
 	region->space = space;
 	region->id = last_id + 1;
 	list_add_tail(&region->node, &space->regions);
@@ -350,28 +403,29 @@ static int region_link(struct vmdedup_region *region,
 		vmdedup_space_put(space);
 		return err;
 	}
+	parts->region = NULL;
 	WRITE_ONCE(last_id, region->id);
 	registry_changed(1);
 	return 0;
 }
 
 /* A region that is not there yet. On an error nothing was done. */
-static int region_add(struct vmdedup_region *region,
-		      struct vmdedup_register_args *args, struct hold *hold)
+static int region_add(struct vmdedup_register_args *args, struct parts *parts)
 {
+	struct vmdedup_region *region = parts->region;
 	struct vmdedup_due due;
 	int err;
 
 	err = vmdedup_due_take(&due, args->payer, args->limit);
 	if (err)
 		return err;
-	err = region_link(region, args);
+	err = region_link(args, parts);
 	if (err) {
 		vmdedup_due_drop(&due);
 		return err;
 	}
 	args->region_id = region->id;
-	region_adopt(region, args, hold, &due);
+	region_adopt(region, args, parts, &due);
 	region_news(region, true);
 	return 0;
 }
@@ -386,32 +440,21 @@ static int region_add(struct vmdedup_region *region,
  */
 int vmdedup_region_register(struct vmdedup_register_args *args)
 {
-	struct vmdedup_region *region = region_make(args);
 	struct vmdedup_space *space;
-	struct hold *hold = NULL;
+	struct parts parts;
 	int ret = 0;
 
-	if (!region)
+	if (!parts_make(&parts, args))
 		return -ENOMEM;
-	if (!(args->flags & VMDEDUP_REGION_PERSIST)) {
-		hold = kzalloc(sizeof(*hold), GFP_KERNEL_ACCOUNT);
-		if (!hold) {
-			kfree(region);
-			return -ENOMEM;
-		}
-	}
 	mutex_lock(&vmdedup_registry_lock);
 	space = vmdedup_space_find(args->mm);
 	if (space)
-		ret = region_overlap(space, args, hold);
+		ret = region_overlap(space, args, &parts);
 	args->existed = ret == 1;
 	if (!ret)
-		ret = region_add(region, args, hold);
+		ret = region_add(args, &parts);
 	mutex_unlock(&vmdedup_registry_lock);
-	if (ret)
-		kfree(region);
-	if (ret < 0)
-		kfree(hold);
+	parts_free(&parts);
 	return min(ret, 0);
 }
 

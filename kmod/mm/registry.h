@@ -11,7 +11,8 @@ extern struct mutex vmdedup_registry_lock;
 
 /* With the registry lock held: */
 struct vmdedup_space *vmdedup_space_find(struct mm_struct *mm);
-struct vmdedup_space *vmdedup_space_make(const struct vmdedup_register_args *args);
+int vmdedup_space_make(struct vmdedup_space *space,
+		       const struct vmdedup_register_args *args);
 void vmdedup_space_unlink_if_empty(struct vmdedup_space *space);
 
 #endif /* VMDEDUP_MM_REGISTRY_H */

@@ -161,14 +161,16 @@ struct vmdedup_space *vmdedup_space_find(struct mm_struct *mm)
 	return NULL;
 }
 
-/* A new one, linked in, with a reference; or NULL. */
-struct vmdedup_space *vmdedup_space_make(const struct vmdedup_register_args *args)
+/*
+ * Make zeroed memory a space: linked in, with a reference. On an error, which it
+ * returns, the memory is the caller's still.
+ */
+int vmdedup_space_make(struct vmdedup_space *space,
+		       const struct vmdedup_register_args *args)
 {
-	struct vmdedup_space *space = kzalloc(sizeof(*space), GFP_KERNEL_ACCOUNT);
+	int err;
 
 	lockdep_assert_held(&vmdedup_registry_lock);
-	if (!space)
-		return NULL;
 	kref_init(&space->ref);
 	INIT_LIST_HEAD(&space->regions);
 	spin_lock_init(&space->lock);
@@ -180,13 +182,15 @@ struct vmdedup_space *vmdedup_space_make(const struct vmdedup_register_args *arg
 	get_pid(space->pid);
 	vmdedup_space_refresh(space);
 	/* From here on others can find it. */
-	if (xa_err(xa_store(&spaces, space->id, space, GFP_KERNEL))) {
-		vmdedup_space_put(space);
-		return NULL;
+	err = xa_err(xa_store(&spaces, space->id, space, GFP_KERNEL));
+	if (err) {
+		mmdrop(space->mm);
+		put_pid(space->pid);
+		return err;
 	}
 	last_id++;
 	WRITE_ONCE(nr_spaces, nr_spaces + 1);
-	return space;
+	return 0;
 }
 
 void vmdedup_space_unlink_if_empty(struct vmdedup_space *space)
