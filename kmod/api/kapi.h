@@ -11,9 +11,12 @@
 
 #include <linux/wait.h>
 
+#include "../mm/charge.h"
 #include "../mm/region.h"
 
-void vmdedup_kapi_owner_init(struct vmdedup_owner *owner);
+bool vmdedup_kapi_payer(struct task_struct *task, kuid_t *payer);
+int vmdedup_kapi_owner_init(struct vmdedup_owner *owner, kuid_t payer,
+			    unsigned int limit);
 void vmdedup_kapi_owner_release(struct vmdedup_owner *owner);
 int vmdedup_kapi_register(struct vmdedup_register_args *args);
 void vmdedup_kapi_drop(struct vmdedup_owner *owner, u64 id);

@@ -6,10 +6,14 @@
  * what the engine has made of it: a region that an operator has unregistered by
  * hand is not registered again as long as its slots stay.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/cred.h>
 #include <linux/hash.h>
 #include <linux/hashtable.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
+#include <linux/ratelimit.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
@@ -26,6 +30,13 @@
 #define TRUST_POLLS	10
 /* What is not covered by slots any more stays for so long, in milliseconds. */
 #define GRACE_MS	500
+/*
+ * How often, in a search, memory is waited for that is charged to a guest: that can
+ * take seconds where a cgroup is at its limit, and all other guests wait.
+ */
+#define WAITS		4
+/* What was left alone because of a limit is told once in so long. */
+#define TELL_PERIOD	(60 * HZ)
 
 /**
  * struct guest - a process with virtual machines
@@ -40,7 +51,7 @@
  * @nr: how many of these
  * @vms: its virtual machines
  * @refused: ranges that the engine did not take
- * @left: slots and virtual machines beyond the limits
+ * @left: slots and virtual machines beyond the limits of a process
  */
 struct guest {
 	struct hlist_node node;
@@ -61,6 +72,10 @@ static unsigned int nr_guests;
 /* The number of the last search, and how far it has come. */
 static unsigned int search;
 static struct vmdedup_kvm_walk walk;
+/* How often memory may be waited for until it ends. */
+static unsigned int waits;
+/* Virtual machines of processes beyond the limits: in it so far, and in the last. */
+static u64 turned_away, turned_away_last;
 /* Too large for the stack, and needed in each poll. */
 static struct {
 	struct vmdedup_kvm_vms vms;
@@ -78,20 +93,72 @@ static struct guest *guest_find(struct mm_struct *mm)
 	return NULL;
 }
 
-static struct guest *guest_make(struct mm_struct *mm)
+/* @err: -EDQUOT, or -ENOSPC. */
+static void tell_limit(kuid_t payer, const char *what, int err)
 {
-	struct guest *guest;
+	static struct ratelimit_state tell =
+		RATELIMIT_STATE_INIT_FLAGS(tell, TELL_PERIOD, 1,
+					   RATELIMIT_MSG_ON_RELEASE);
 
+	if (__ratelimit(&tell))
+		pr_warn("%s of user %u left alone: %s as many as may be\n", what,
+			from_kuid_munged(&init_user_ns, payer),
+			err == -EDQUOT ? "that user has" : "all together have");
+}
+
+/* May once more be waited for memory? */
+static bool may_wait(void)
+{
+	if (!waits)
+		return false;
+	waits--;
+	return true;
+}
+
+/* Memory that is charged to a process; kvfree(). */
+static void *alloc_for(struct mm_struct *mm, size_t bytes)
+{
+	struct vmdedup_charge charge;
+	void *memory;
+
+	vmdedup_charge_begin(&charge, mm);
+	memory = kvzalloc(bytes, vmdedup_charge_gfp(false));
+	if (!memory && may_wait())
+		memory = kvzalloc(bytes, vmdedup_charge_gfp(true));
+	vmdedup_charge_end(&charge);
+	return memory;
+}
+
+/* As the engine does; and a limit of our own. */
+static int admit(struct guest *guest, const struct vmdedup_kvm_process *process)
+{
 	if (nr_guests >= VMDEDUP_KVM_MAX_GUESTS)
-		return NULL;
-	guest = kzalloc(sizeof(*guest), GFP_KERNEL);
+		return -ENOSPC;
+	return vmdedup_kapi_owner_init(&guest->owner, process->payer,
+				       process->limited ?
+				       VMDEDUP_KVM_MAX_GUESTS_USER :
+				       VMDEDUP_NO_LIMIT);
+}
+
+/* Returns NULL if it is to be tried again in the next search. */
+static struct guest *guest_make(const struct vmdedup_kvm_process *process)
+{
+	struct guest *guest = alloc_for(process->mm, sizeof(*guest));
+	int err;
+
 	if (!guest)
 		return NULL;
-	mmgrab(mm);
-	guest->mm = mm;
+	err = admit(guest, process);
+	if (err) {
+		kvfree(guest);
+		if (err != -ENOMEM)
+			tell_limit(process->payer, "guests", err);
+		return NULL;
+	}
+	mmgrab(process->mm);
+	guest->mm = process->mm;
 	guest->trusted = TRUST_POLLS;
-	vmdedup_kapi_owner_init(&guest->owner);
-	hash_add(guests, &guest->node, (unsigned long)mm);
+	hash_add(guests, &guest->node, (unsigned long)guest->mm);
 	nr_guests++;
 	return guest;
 }
@@ -103,7 +170,7 @@ static void guest_drop(struct guest *guest)
 	nr_guests--;
 	mmdrop(guest->mm);
 	kvfree(guest->have);
-	kfree(guest);
+	kvfree(guest);
 }
 
 /* Drop those that the search under way has not seen, or all. */
@@ -167,9 +234,21 @@ static int register_range(struct guest *guest,
 	};
 	int err = vmdedup_kapi_register(&args);
 
+	if (err == -ENOMEM && may_wait()) {
+		args.wait = true;
+		err = vmdedup_kapi_register(&args);
+	}
 	if (!err)
 		range->id = args.region_id;
+	else if (err == -EDQUOT || err == -ENOSPC)
+		tell_limit(args.payer, "memory", err);
 	return err;
+}
+
+/* Would the next range fail alike? A guest has a thousand of them. */
+static bool is_full(int err)
+{
+	return err == -EDQUOT || err == -ENOSPC || err == -ENOMEM;
 }
 
 /* Both are in order, and what stays is in both. */
@@ -196,6 +275,7 @@ static void carry_out(struct guest *guest,
 		      struct vmdedup_range *have, unsigned int nr)
 {
 	unsigned int i;
+	int err = 0;
 
 	drop_gone(guest, room->next, nr);
 	kvfree(guest->have);
@@ -207,10 +287,12 @@ static void carry_out(struct guest *guest,
 
 		if (range->id)
 			vmdedup_kapi_set_slot(range->id, range->slot);
-		else if (register_range(guest, process, range))
-			guest->refused++;
+		else if (!is_full(err))
+			err = register_range(guest, process, range);
 		if (range->id)
 			have[guest->nr++] = *range;
+		else
+			guest->refused++;
 		/* To be looked at again when its time is up. */
 		if (range->gone)
 			guest->trusted = TRUST_POLLS;
@@ -231,12 +313,13 @@ static void update(struct guest *guest,
 				 GRACE_MS, &left);
 	guest->left += left;
 	/* Nothing to undo if there is no memory now: once more in a second. */
-	have = kvmalloc_array(max(nr, 1U), sizeof(*have),
-			      GFP_KERNEL | __GFP_NOWARN);
-	if (have)
+	have = alloc_for(guest->mm, max(nr, 1U) * sizeof(*have));
+	if (have) {
 		carry_out(guest, process, have, nr);
-	else
+	} else {
 		guest->trusted = TRUST_POLLS;
+		guest->refused = nr - min(nr, guest->nr);
+	}
 }
 
 /* A process with virtual machines: make its regions what they have to be. */
@@ -248,9 +331,11 @@ static void look_after(const struct vmdedup_kvm_process *process,
 	u64 signature;
 
 	if (!guest)
-		guest = guest_make(process->mm);
-	if (!guest)
+		guest = guest_make(process);
+	if (!guest) {
+		turned_away += vms->nr;
 		return;
+	}
 	guest->search = search;
 	guest->vms = vms->nr;
 	signature = signature_of(vms);
@@ -281,7 +366,7 @@ static void look_into(const struct vmdedup_kvm_process *process)
 
 static void count_all(void)
 {
-	u64 vms = 0, ranges = 0, refused = 0, left = 0;
+	u64 vms = 0, ranges = 0, refused = 0, left = turned_away_last;
 	struct guest *guest;
 	int bucket;
 
@@ -311,6 +396,8 @@ static bool go_on(u64 deadline)
 
 	if (!walk.nr) {
 		search++;
+		waits = WAITS;
+		turned_away = 0;
 		walk.nr = 1;
 		walk.tasks = 0;
 	}
@@ -326,6 +413,7 @@ static bool go_on(u64 deadline)
 	walk.nr = 0;
 	WRITE_ONCE(vmdedup_kvm_stats.tasks, walk.tasks);
 	drop_guests(false);
+	turned_away_last = turned_away;
 	stat_add(&vmdedup_kvm_stats.searches, 1);
 	return true;
 }
@@ -347,6 +435,7 @@ bool vmdedup_kvm_poll(void)
 		complete = go_on(began + POLL_BUDGET_NS);
 	} else {
 		drop_guests(true);
+		turned_away_last = 0;
 		walk.nr = 0;
 	}
 	count_all();

@@ -27,8 +27,9 @@
 /* What one process may ask for; more is left alone, and counted. */
 #define VMDEDUP_KVM_MAX_VMS	64
 #define VMDEDUP_KVM_MAX_RANGES	1024
-/* Processes with virtual machines. */
+/* Processes with virtual machines: in all, and of one user. */
 #define VMDEDUP_KVM_MAX_GUESTS	8192
+#define VMDEDUP_KVM_MAX_GUESTS_USER	(VMDEDUP_KVM_MAX_GUESTS / 4)
 
 /*
  * What an operator sees in /sys/module/vmdedup_kvm/parameters: X(name, what).
@@ -45,7 +46,7 @@
 	X(vms,		"their virtual machines")			\
 	X(ranges,	"ranges of memory registered for them")		\
 	X(refused,	"ranges that could not be registered")		\
-	X(left_out,	"slots and virtual machines beyond what a process may have")
+	X(left_out,	"slots and virtual machines beyond the limits")
 
 struct vmdedup_kvm_stats {
 #define VMDEDUP_KVM_STAT_MEMBER(name, what) u64 name;
@@ -61,12 +62,16 @@ extern struct vmdedup_kvm_stats vmdedup_kvm_stats;
  * @pid: of the process; with a reference
  * @mm: its address space, kept by mmgrab()
  * @uid: real user
+ * @payer: user who answers for it
+ * @limited: is there a limit for them?
  */
 struct vmdedup_kvm_process {
 	struct task_struct *task;
 	struct pid *pid;
 	struct mm_struct *mm;
 	kuid_t uid;
+	kuid_t payer;
+	bool limited;
 };
 
 /**

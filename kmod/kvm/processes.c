@@ -13,6 +13,7 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 
+#include "../api/kapi.h"
 #include "kvm.h"
 
 /* Tasks looked at, and files, before others get to run. */
@@ -56,6 +57,7 @@ static bool process_get(struct task_struct *task,
 	process->task = task;
 	process->mm = mm;
 	process->uid = task_uid(task);
+	process->limited = vmdedup_kapi_payer(task, &process->payer);
 	return true;
 }
 

@@ -6,8 +6,12 @@
 #include "dues.h"
 #include "registry.h"
 
-/* Registrations of each user who has any, by kuid; under the registry lock. */
-static DEFINE_XARRAY(dues);
+/* How many each user has who has any, by kuid; under the registry lock. */
+static struct xarray dues[VMDEDUP_DUE_NR] = {
+	[VMDEDUP_DUE_ASKED] = XARRAY_INIT(dues, 0),
+	[VMDEDUP_DUE_FOUND] = XARRAY_INIT(dues, 0),
+	[VMDEDUP_DUE_GUEST] = XARRAY_INIT(dues, 0),
+};
 
 /**
  * vmdedup_due_payer() - who answers for what somebody registers
@@ -32,16 +36,17 @@ kuid_t vmdedup_due_payer(const struct cred *cred)
 }
 
 /* How many a user has. */
-static unsigned long dues_of(kuid_t payer)
+static unsigned long dues_of(enum vmdedup_due_kind kind, kuid_t payer)
 {
-	void *entry = xa_load(&dues, __kuid_val(payer));
+	void *entry = xa_load(&dues[kind], __kuid_val(payer));
 
 	return entry ? xa_to_value(entry) : 0;
 }
 
 /**
- * vmdedup_due_take() - count a registration
+ * vmdedup_due_take() - count a registration, or a guest
  * @due: out
+ * @kind: as what
  * @payer: for whom
  * @limit: how many they may have, or VMDEDUP_NO_LIMIT
  *
@@ -49,20 +54,22 @@ static unsigned long dues_of(kuid_t payer)
  *
  * Return: 0, -EDQUOT if they have as many, or -ENOMEM.
  */
-int vmdedup_due_take(struct vmdedup_due *due, kuid_t payer, unsigned int limit)
+int vmdedup_due_take(struct vmdedup_due *due, enum vmdedup_due_kind kind,
+		     kuid_t payer, unsigned int limit)
 {
-	unsigned long nr = dues_of(payer);
+	unsigned long nr = dues_of(kind, payer);
 	int err;
 
 	lockdep_assert_held(&vmdedup_registry_lock);
+	due->kind = kind;
 	due->payer = payer;
 	due->counted = false;
 	if (limit == VMDEDUP_NO_LIMIT)
 		return 0;
 	if (nr >= limit)
 		return -EDQUOT;
-	err = xa_err(xa_store(&dues, __kuid_val(payer), xa_mk_value(nr + 1),
-			      GFP_KERNEL));
+	err = xa_err(xa_store(&dues[kind], __kuid_val(payer),
+			      xa_mk_value(nr + 1), GFP_KERNEL));
 	if (err)
 		return err;
 	due->counted = true;
@@ -70,23 +77,24 @@ int vmdedup_due_take(struct vmdedup_due *due, kuid_t payer, unsigned int limit)
 }
 
 /**
- * vmdedup_due_drop() - a registration has gone
+ * vmdedup_due_drop() - what was counted has gone
  * @due: as taken; or all zero, if there was none
  *
  * Neither fails nor allocates: the entry is there.
  */
 void vmdedup_due_drop(struct vmdedup_due *due)
 {
+	struct xarray *all = &dues[due->kind];
 	unsigned long nr;
 
 	lockdep_assert_held(&vmdedup_registry_lock);
 	if (!due->counted)
 		return;
 	due->counted = false;
-	nr = dues_of(due->payer);
+	nr = dues_of(due->kind, due->payer);
 	if (nr > 1)
-		xa_store(&dues, __kuid_val(due->payer), xa_mk_value(nr - 1),
+		xa_store(all, __kuid_val(due->payer), xa_mk_value(nr - 1),
 			 GFP_NOWAIT);
 	else
-		xa_erase(&dues, __kuid_val(due->payer));
+		xa_erase(all, __kuid_val(due->payer));
 }

@@ -10,6 +10,7 @@
 #include <linux/uaccess.h>
 #include <linux/xarray.h>
 
+#include "charge.h"
 #include "ledger.h"
 #include "news.h"
 #include "registry.h"
@@ -247,6 +248,15 @@ static void region_adopt(struct vmdedup_region *region,
 	}
 }
 
+static int take_due(struct vmdedup_due *due,
+		    const struct vmdedup_register_args *args)
+{
+	enum vmdedup_due_kind kind = args->flags & VMDEDUP_REGION_DISCOVERED ?
+				     VMDEDUP_DUE_FOUND : VMDEDUP_DUE_ASKED;
+
+	return vmdedup_due_take(due, kind, args->payer, args->limit);
+}
+
 /* Adopt a region that is there. Returns 1, or -errno. */
 static int region_join(struct vmdedup_region *region,
 		       struct vmdedup_register_args *args, struct parts *parts)
@@ -256,7 +266,7 @@ static int region_join(struct vmdedup_region *region,
 
 	if (is_again(region, args))
 		return 1;
-	err = vmdedup_due_take(&due, args->payer, args->limit);
+	err = take_due(&due, args);
 	if (err)
 		return err;
 	region_adopt(region, args, parts, &due);
@@ -319,15 +329,23 @@ static bool parts_alloc(struct parts *parts, bool hold, gfp_t gfp)
 	return false;
 }
 
+/* Charged to who asks; what nobody has asked for, to whose memory it is of. */
 static bool parts_make(struct parts *parts,
 		       const struct vmdedup_register_args *args)
 {
-	bool hold = !(args->flags & VMDEDUP_REGION_PERSIST);
+	bool hold = !(args->flags & VMDEDUP_REGION_PERSIST), done;
+	struct vmdedup_charge charge;
 
-	if (!parts_alloc(parts, hold, GFP_KERNEL_ACCOUNT))
-		return false;
-	region_init(parts->region, args);
-	return true;
+	if (args->flags & VMDEDUP_REGION_DISCOVERED) {
+		vmdedup_charge_begin(&charge, args->mm);
+		done = parts_alloc(parts, hold, vmdedup_charge_gfp(args->wait));
+		vmdedup_charge_end(&charge);
+	} else {
+		done = parts_alloc(parts, hold, GFP_KERNEL_ACCOUNT);
+	}
+	if (done)
+		region_init(parts->region, args);
+	return done;
 }
 
 static void registry_changed(int more)
@@ -384,10 +402,13 @@ static int region_link(struct vmdedup_register_args *args, struct parts *parts)
 {
 	struct vmdedup_region *region = parts->region;
 	struct vmdedup_space *space;
+	unsigned long room;
 	int err;
 
 	lockdep_assert_held(&vmdedup_registry_lock);
-	if (nr_regions >= VMDEDUP_MAX_REGIONS)
+	room = args->flags & VMDEDUP_REGION_DISCOVERED ? VMDEDUP_MAX_FOUND :
+							 VMDEDUP_MAX_REGIONS;
+	if (nr_regions >= room)
 		return -ENOSPC;
 	err = space_get_or_make(&space, args, parts);
 	if (err)
@@ -416,7 +437,7 @@ static int region_add(struct vmdedup_register_args *args, struct parts *parts)
 	struct vmdedup_due due;
 	int err;
 
-	err = vmdedup_due_take(&due, args->payer, args->limit);
+	err = take_due(&due, args);
 	if (err)
 		return err;
 	err = region_link(args, parts);
@@ -634,11 +655,35 @@ void vmdedup_owner_init(struct vmdedup_owner *owner)
 {
 	INIT_LIST_HEAD(&owner->holds);
 	owner->discovers = false;
+	owner->due = (struct vmdedup_due){};
 }
 
 /**
- * vmdedup_owner_release() - the file is closed
- * @owner: the file's
+ * vmdedup_owner_init_guest() - set up a discovered guest as a holder of regions
+ * @owner: the guest's
+ * @payer: who answers for it
+ * @limit: how many guests they may have, or VMDEDUP_NO_LIMIT
+ *
+ * May sleep.
+ *
+ * Return: 0; or -EDQUOT or -ENOMEM, and there is nothing to be released.
+ */
+int vmdedup_owner_init_guest(struct vmdedup_owner *owner, kuid_t payer,
+			     unsigned int limit)
+{
+	int err;
+
+	vmdedup_owner_init(owner);
+	owner->discovers = true;
+	mutex_lock(&vmdedup_registry_lock);
+	err = vmdedup_due_take(&owner->due, VMDEDUP_DUE_GUEST, payer, limit);
+	mutex_unlock(&vmdedup_registry_lock);
+	return err;
+}
+
+/**
+ * vmdedup_owner_release() - the file is closed, or the guest has gone
+ * @owner: its
  *
  * Removes the regions that nobody else holds. May sleep.
  */
@@ -653,6 +698,8 @@ void vmdedup_owner_release(struct vmdedup_owner *owner)
 						in_owner);
 		if (hold)
 			region = hold_drop(hold);
+		else
+			vmdedup_due_drop(&owner->due);
 		mutex_unlock(&vmdedup_registry_lock);
 		if (region)
 			region_retire(region);

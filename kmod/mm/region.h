@@ -25,6 +25,13 @@
 #include "space.h"
 
 #define VMDEDUP_MAX_REGIONS	65536
+/*
+ * Of these, discovery takes the first seven eighths only, so that there is always
+ * room for who registers by hand; and a quarter for one user, as many hosts have
+ * all of their guests run as one: at 20 slots each, 800 of them.
+ */
+#define VMDEDUP_MAX_FOUND	(VMDEDUP_MAX_REGIONS / 8 * 7)
+#define VMDEDUP_MAX_FOUND_USER	(VMDEDUP_MAX_REGIONS / 4)
 
 /**
  * struct vmdedup_region - a page range of a space
@@ -85,10 +92,12 @@ struct vmdedup_region {
  * struct vmdedup_owner - a file or a discovered guest, as a holder of regions
  * @holds: what it registered, under the registry lock
  * @discovers: a guest; its regions are VMDEDUP_REGION_DISCOVERED
+ * @due: of the guest
  */
 struct vmdedup_owner {
 	struct list_head holds;
 	bool discovers;
+	struct vmdedup_due due;
 };
 
 /**
@@ -104,6 +113,7 @@ struct vmdedup_owner {
  * @owner: who holds it, or NULL with VMDEDUP_REGION_PERSIST
  * @payer: for whom the registration counts
  * @limit: how many they may have, or VMDEDUP_NO_LIMIT
+ * @wait: with VMDEDUP_REGION_DISCOVERED: see vmdedup_charge_gfp()
  * @region_id: out: the region; with -EEXIST the one in the way
  * @existed: out: within a region that was there
  */
@@ -119,6 +129,7 @@ struct vmdedup_register_args {
 	struct vmdedup_owner *owner;
 	kuid_t payer;
 	unsigned int limit;
+	bool wait;
 	u64 region_id;
 	bool existed;
 };
@@ -151,6 +162,8 @@ struct vmdedup_region *vmdedup_region_next(u64 id);
 void vmdedup_region_put(struct vmdedup_region *region);
 
 void vmdedup_owner_init(struct vmdedup_owner *owner);
+int vmdedup_owner_init_guest(struct vmdedup_owner *owner, kuid_t payer,
+			     unsigned int limit);
 void vmdedup_owner_drop(struct vmdedup_owner *owner, u64 id);
 void vmdedup_owner_release(struct vmdedup_owner *owner);
 

@@ -34,8 +34,10 @@
  * namespace for the user who made the outermost of these (unless that is root),
  * for as long as it lasts and whosoever's memory it is of: a region that two files
  * have registered counts twice, and once more if it is to persist. What a caller
- * with CAP_SYS_RESOURCE in the initial user namespace registers does not count, nor
- * does what is discovered.
+ * with CAP_SYS_RESOURCE in the initial user namespace registers does not count. What
+ * is discovered is counted apart, for the user of the guest, and has a limit of its
+ * own: a quarter of all regions that there can be. Another eighth is never
+ * discovery's.
  *
  * Permission. A caller may register and manage the memory of its own address
  * space; that of another process needs CAP_SYS_PTRACE in the user namespace
