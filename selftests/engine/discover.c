@@ -16,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -701,6 +702,140 @@ TEST_F(discover, thousands_of_slots)
 	EXPECT_EQ(slots / 2, stat_of("ranges"));
 	EXPECT_EQ(slots / 2, found_of(self->fd, getpid()));
 	EXPECT_EQ(0, stat_of("left_out"));
+}
+
+#define USER	1001
+#define OTHER	1002
+#define HEAVY	17	/* processes, with SLOTS ranges each */
+#define SLOTS	1000
+#define SHARE	(65536 / 4)	/* regions that discovery takes for one user */
+
+/* In a peer: a virtual machine with so many slots, and nothing mapped. */
+static uint64_t do_slots(uint64_t slots, uint64_t b, uint64_t c)
+{
+	int vm = vm_make();
+	uint64_t nr = 0;
+
+	(void)b;
+	(void)c;
+	while (vm >= 0 && nr < slots &&
+	       !slot_set(vm, nr, 0, 4 * MIB + 2 * nr * PG,
+			 (void *)(256 * MIB + 2 * nr * PG), PG))
+		nr++;
+	return nr;
+}
+
+static uint64_t do_register_page(uint64_t addr, uint64_t b, uint64_t c)
+{
+	struct vmdedup_register r = { .size = sizeof(r), .start = addr,
+				      .length = PG };
+	int fd = vd_open();
+
+	(void)b;
+	(void)c;
+	return fd < 0 ? -fd : -vd_register_raw(fd, &r);
+}
+
+static bool ranges_are(long long want)
+{
+	return stat_of("ranges") == want;
+}
+
+/* A user has his share; what others have, and register, is not the less for it. */
+TEST_F(discover, one_user_cannot_take_all)
+{
+	struct peer heavy[HEAVY], late, other;
+	uint64_t addr;
+
+	ASSERT_EQ(0, chmod("/dev/kvm", 0666));
+	ASSERT_EQ(0, chmod(VD_DEV, 0666));
+	for (int i = 0; i < HEAVY; i++) {
+		ASSERT_EQ(0, peer_start(&heavy[i]));
+		ASSERT_EQ(0, peer_call(&heavy[i], do_setuid, USER, 0, 0));
+		ASSERT_EQ(0, peer_send(&heavy[i], do_slots, SLOTS, 0, 0));
+	}
+	for (int i = 0; i < HEAVY; i++)
+		ASSERT_EQ(SLOTS, peer_wait(&heavy[i]));
+	EXPECT_TRUE(searched());
+	EXPECT_EQ(SHARE, stat_of("ranges"));
+	EXPECT_EQ(HEAVY * SLOTS - SHARE, stat_of("refused"));
+	EXPECT_EQ(SHARE, vd_stat("regions"));
+	/* Others: a guest, one of root's, and one who registers by hand. */
+	ASSERT_EQ(0, peer_start(&other));
+	ASSERT_EQ(0, peer_call(&other, do_setuid, OTHER, 0, 0));
+	EXPECT_EQ(N, peer_call(&other, do_slots, N, 0, 0));
+	EXPECT_EQ(0, slot_set(self->vm, 0, 0, 0, self->a, N * PG));
+	EXPECT_TRUE(searched());
+	EXPECT_EQ(N, found_of(self->fd, other.pid));
+	EXPECT_EQ(1, found_of(self->fd, getpid()));
+	addr = peer_call(&other, do_map, 1, 0, 0);
+	EXPECT_EQ(0, peer_call(&other, do_register_page, addr, 0, 0));
+	/* What he has registered by hand is another matter. */
+	addr = peer_call(&heavy[0], do_map, 1, 0, 0);
+	EXPECT_EQ(0, peer_call(&heavy[0], do_register_page, addr, 0, 0));
+	/* Less here, more there: what was refused is tried again. */
+	ASSERT_EQ(0, peer_start(&late));
+	ASSERT_EQ(0, peer_call(&late, do_setuid, USER, 0, 0));
+	EXPECT_EQ(N, peer_call(&late, do_slots, N, 0, 0));
+	EXPECT_TRUE(searched());
+	EXPECT_EQ(0, found_of(self->fd, late.pid));
+	EXPECT_EQ(0, peer_stop(&heavy[0]));
+	EXPECT_TRUE(in_the_end(ranges_are, (HEAVY - 1) * SLOTS + 2 * N + 1));
+	EXPECT_EQ(N, found_of(self->fd, late.pid));
+	EXPECT_EQ(0, stat_of("refused"));
+	for (int i = 1; i < HEAVY; i++)
+		peer_stop(&heavy[i]);
+	peer_stop(&late);
+	peer_stop(&other);
+	chmod("/dev/kvm", 0660);
+	chmod(VD_DEV, 0660);
+}
+
+#define CGROUP	"/sys/fs/cgroup/vmdedup-discover"
+
+static uint64_t do_enter(uint64_t a, uint64_t b, uint64_t c)
+{
+	(void)a;
+	(void)b;
+	(void)c;
+	return -write_text(CGROUP "/cgroup.procs", "0");
+}
+
+/* What a guest takes of the kernel's memory is its own, and may not be there. */
+TEST_F(discover, charged_to_the_guest)
+{
+	struct peer p;
+	char text[32];
+
+	write_text("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
+	mkdir(CGROUP, 0755);
+	if (access(CGROUP "/memory.max", W_OK)) {
+		rmdir(CGROUP);
+		SKIP(return, "no memory cgroups");
+	}
+	ASSERT_EQ(0, vd_set("discover", 0));
+	ASSERT_EQ(0, peer_start(&p));
+	ASSERT_EQ(0, peer_call(&p, do_enter, 0, 0, 0));
+	ASSERT_EQ(SLOTS, peer_call(&p, do_slots, SLOTS, 0, 0));
+	ASSERT_EQ(0, slot_set(self->vm, 0, 0, 0, self->a, N * PG));
+	snprintf(text, sizeof(text), "%lld",
+		 read_number(CGROUP "/memory.current") + 16LL * PG);
+	EXPECT_EQ(0, write_text(CGROUP "/memory.max", text));
+	EXPECT_EQ(0, vd_set("discover", 1));
+	EXPECT_TRUE(searched());
+	TH_LOG("%lld ranges at the limit", stat_of("ranges"));
+	EXPECT_GT(SLOTS, stat_of("ranges"));
+	EXPECT_LT(0, stat_of("refused") + stat_of("left_out"));
+	/* Nobody else has less for it. */
+	EXPECT_EQ(1, found_of(self->fd, getpid()));
+	/* When there is room again, it is found. */
+	EXPECT_EQ(0, write_text(CGROUP "/memory.max", "max"));
+	EXPECT_TRUE(in_the_end(ranges_are, SLOTS + 1));
+	EXPECT_EQ(0, stat_of("refused"));
+	EXPECT_EQ(0, stat_of("left_out"));
+	EXPECT_EQ(0, peer_stop(&p));
+	EXPECT_TRUE(settled());
+	rmdir(CGROUP);
 }
 
 /* Slots change all the time while memory is merged. */
