@@ -24,9 +24,9 @@ declare -A group=(
 	[basics]="merge account vmaops huge swap pinned lifecycle badinput refuse
 		netlink badnetlink ledger policy scan limits uffd command.sh"
 	[load]="adverse lostwrite"
-	[attacks]="attack eavesdrop"
+	[attacks]="attack"
 	[races]="race_mm race_swap race_host race_uffd race_huge race_pins
-		race_reload unload.sh"
+		race_reload unload.sh eavesdrop"
 	[fuzzers]="fuzz"
 	[faulty]="faults faultscan loadfaults.sh"
 	# Some of each kind, where all is slow and time is short.

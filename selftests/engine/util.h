@@ -98,6 +98,7 @@ uint64_t rnd(uint64_t *state);
 #define PM_PFN		((1ULL << 55) - 1)
 
 #define KPF_LRU_BIT		5
+#define KPF_ANON_BIT		12
 #define KPF_THP_BIT		22
 #define KPF_ZERO_PAGE_BIT	24
 
