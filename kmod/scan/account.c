@@ -183,11 +183,11 @@ static bool reader_may_work(void)
 	       ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN);
 }
 
-static struct sweep sweep_read(void)
+static struct sweep sweep_read(bool may_work)
 {
 	struct sweep sweep;
 
-	if (reader_may_work()) {
+	if (may_work) {
 		mutex_lock(&sweep_lock);
 		sweep = sweep_locked();
 		mutex_unlock(&sweep_lock);
@@ -300,18 +300,19 @@ static u64 gauge(enum vmdedup_gauge which)
  */
 u64 vmdedup_account_gauge(enum vmdedup_gauge which)
 {
+	bool may_work = reader_may_work();
 	struct sweep sweep;
 
 	/* What is gone is not to be counted. */
-	if (reader_may_work())
+	if (may_work)
 		vmdedup_region_reap();
 	switch (which) {
 	case VMDEDUP_GAUGE_pages_shared:
-		return sweep_read().shared;
+		return sweep_read(may_work).shared;
 	case VMDEDUP_GAUGE_pages_sharing:
-		return sweep_read().sharing;
+		return sweep_read(may_work).sharing;
 	case VMDEDUP_GAUGE_saved_bytes:
-		sweep = sweep_read();
+		sweep = sweep_read(may_work);
 		return (sweep.sharing + zero_pages()) << PAGE_SHIFT;
 	default:
 		return gauge(which);
@@ -326,13 +327,14 @@ u64 vmdedup_account_gauge(enum vmdedup_gauge which)
  */
 void vmdedup_account_read(struct vmdedup_stats *stats)
 {
+	bool may_work = reader_may_work();
 	u64 *value = stats->value;
 	struct sweep sweep;
 	unsigned int i;
 
-	if (reader_may_work())
+	if (may_work)
 		vmdedup_region_reap();
-	sweep = sweep_read();
+	sweep = sweep_read(may_work);
 #define READ_STAT(name, kind, what)					\
 	value[VMDEDUP_STAT_##name] =					\
 		VMDEDUP_IF_COUNTER_##kind(				\
