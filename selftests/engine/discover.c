@@ -793,14 +793,6 @@ TEST_F(discover, one_user_cannot_take_all)
 
 #define CGROUP	"/sys/fs/cgroup/vmdedup-discover"
 
-static uint64_t do_enter(uint64_t a, uint64_t b, uint64_t c)
-{
-	(void)a;
-	(void)b;
-	(void)c;
-	return -write_text(CGROUP "/cgroup.procs", "0");
-}
-
 /* What a guest takes of the kernel's memory is its own, and may not be there. */
 TEST_F(discover, charged_to_the_guest)
 {
@@ -815,7 +807,8 @@ TEST_F(discover, charged_to_the_guest)
 	}
 	ASSERT_EQ(0, vd_set("discover", 0));
 	ASSERT_EQ(0, peer_start(&p));
-	ASSERT_EQ(0, peer_call(&p, do_enter, 0, 0, 0));
+	ASSERT_EQ(0, peer_call(&p, do_enter_cgroup,
+			       (uintptr_t)CGROUP, 0, 0));
 	ASSERT_EQ(SLOTS, peer_call(&p, do_slots, SLOTS, 0, 0));
 	ASSERT_EQ(0, slot_set(self->vm, 0, 0, 0, self->a, N * PG));
 	snprintf(text, sizeof(text), "%lld",

@@ -13,6 +13,7 @@
 
 #include "kselftest_harness.h"
 #include "nl.h"
+#include "reload.h"
 #include "util.h"
 
 #define N 8
@@ -157,15 +158,6 @@ FIXTURE(eavesdrop) {
 	char *mem;
 };
 
-static int load(int module)
-{
-	if (syscall(SYS_finit_module, module, "", 0))
-		return -errno;
-	for (int i = 0; i < 500 && access(VD_DEV, F_OK); i++)
-		usleep(10000);
-	return access(VD_DEV, F_OK) ? -ENOENT : 0;
-}
-
 static int unload(void)
 {
 	return syscall(SYS_delete_module, "vmdedup", O_NONBLOCK) ? -errno : 0;
@@ -174,10 +166,8 @@ static int unload(void)
 /* Without the module, and with somebody who may nothing. */
 FIXTURE_SETUP(eavesdrop)
 {
-	const char *path = getenv("VMDEDUP_MODULE");
-
 	self->fd = -1;
-	self->module = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	self->module = module_open();
 	if (self->module < 0)
 		SKIP(return, "VMDEDUP_MODULE does not name a module");
 	if (access("/sys/module/vmdedup", F_OK))
@@ -202,7 +192,7 @@ FIXTURE_TEARDOWN(eavesdrop)
 		vd_end(self->fd);
 	/* As it was found. */
 	if (self->module >= 0 && access("/sys/module/vmdedup", F_OK))
-		EXPECT_EQ(0, load(self->module));
+		EXPECT_EQ(0, module_load(self->module));
 }
 
 /* The module is loaded: somebody who may listens, and then something happens. */
@@ -226,7 +216,7 @@ TEST_F(eavesdrop, who_came_before)
 	struct vn_event event;
 
 	ASSERT_EQ(0, peer_call(&self->peer, do_join_all, 0, 0, 0));
-	ASSERT_EQ(0, load(self->module));
+	ASSERT_EQ(0, module_load(self->module));
 	ASSERT_EQ(0, something_happens(self));
 	/* Or this would be a test of nothing. */
 	ASSERT_EQ(1, peer_call(&self->peer, do_has_joined, self->nl.events, 0, 0));
@@ -252,7 +242,7 @@ TEST_F(eavesdrop, who_comes_at_the_same_time)
 		ASSERT_EQ(0, peer_send(&self->peer, do_join_on_and_on,
 				       (uintptr_t)self->stop, 0, 0));
 		usleep(50000);
-		ASSERT_EQ(0, load(self->module));
+		ASSERT_EQ(0, module_load(self->module));
 		__atomic_store_n(self->stop, 1, __ATOMIC_RELAXED);
 		EXPECT_NE(PEER_DEAD, peer_wait(&self->peer));
 		ASSERT_EQ(0, something_happens(self));

@@ -256,14 +256,6 @@ FIXTURE(unmerge) {
 	uint64_t id[2];
 };
 
-static uint64_t do_enter(uint64_t a, uint64_t b, uint64_t c)
-{
-	(void)a;
-	(void)b;
-	(void)c;
-	return -write_text(CHILD "/cgroup.procs", "0");
-}
-
 static bool make_cgroups(void)
 {
 	write_text("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
@@ -281,7 +273,8 @@ FIXTURE_SETUP(unmerge)
 	if (!make_cgroups())
 		SKIP(return, "no memory cgroups");
 	ASSERT_EQ(0, peer_start(&self->guest));
-	ASSERT_EQ(0, peer_call(&self->guest, do_enter, 0, 0, 0));
+	ASSERT_EQ(0, peer_call(&self->guest, do_enter_cgroup,
+			       (uintptr_t)CHILD, 0, 0));
 	/* Frames are charged to who is first: not to the guest. */
 	self->here = pg_map(2 * N);
 	ASSERT_NE(NULL, self->here);
@@ -454,7 +447,8 @@ FIXTURE_SETUP(limit)
 	if (!make_cgroups())
 		SKIP(return, "no memory cgroups");
 	ASSERT_EQ(0, peer_start(&self->guest));
-	ASSERT_EQ(0, peer_call(&self->guest, do_enter, 0, 0, 0));
+	ASSERT_EQ(0, peer_call(&self->guest, do_enter_cgroup,
+			       (uintptr_t)CHILD, 0, 0));
 	for (int i = 0; i < 2; i++) {
 		self->there[i] = peer_call(&self->guest, do_map, N, 0, 0);
 		ASSERT_NE(0, self->there[i]);

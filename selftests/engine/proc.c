@@ -304,6 +304,16 @@ uint64_t do_wrong(uint64_t addr, uint64_t pages, uint64_t seed)
 	return pg_wrong((char *)addr, pages, seed);
 }
 
+uint64_t do_enter_cgroup(uint64_t path, uint64_t b, uint64_t c)
+{
+	char procs[PATH_MAX];
+
+	(void)b;
+	(void)c;
+	snprintf(procs, sizeof(procs), "%s/cgroup.procs", (const char *)path);
+	return -write_text(procs, "0");
+}
+
 uint64_t do_setuid(uint64_t uid, uint64_t b, uint64_t c)
 {
 	(void)b;

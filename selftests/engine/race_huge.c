@@ -359,10 +359,12 @@ static unsigned long lost(const uint64_t *pfn, unsigned long nr)
 {
 	unsigned long found = 0;
 
-	for (unsigned long i = 0; i < nr; i++)
-		found += kpage_flags(pfn[i]) & 1ULL << KPF_THP_BIT &&
-			 kpage_flags(pfn[i]) & 1ULL << KPF_ANON_BIT &&
-			 !kpage_count(pfn[i]);
+	for (unsigned long i = 0; i < nr; i++) {
+		uint64_t flags = kpage_flags(pfn[i]);
+
+		found += flags & 1ULL << KPF_THP_BIT &&
+			 flags & 1ULL << KPF_ANON_BIT && !kpage_count(pfn[i]);
+	}
 	return found;
 }
 

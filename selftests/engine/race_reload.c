@@ -11,6 +11,7 @@
 
 #include "kselftest_harness.h"
 #include "race.h"
+#include "reload.h"
 
 #define CHUNKS 2
 #define N (CHUNKS * HPAGE_NR)
@@ -73,15 +74,6 @@ static void some_milliseconds(void *arg)
 	usleep(20000);
 }
 
-static int load(int module)
-{
-	if (syscall(SYS_finit_module, module, "", 0))
-		return -errno;
-	for (int i = 0; i < 500 && access(VD_DEV, F_OK); i++)
-		usleep(10000);
-	return access(VD_DEV, F_OK) ? -ENOENT : 0;
-}
-
 /* While it is in use it does not go. */
 static int unload(void)
 {
@@ -97,9 +89,7 @@ static int unload(void)
 
 FIXTURE_SETUP(race_reload)
 {
-	const char *path = getenv("VMDEDUP_MODULE");
-
-	self->module = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	self->module = module_open();
 	if (self->module < 0)
 		SKIP(return, "VMDEDUP_MODULE does not name a module");
 	if (access("/sys/module/vmdedup", F_OK))
@@ -107,7 +97,7 @@ FIXTURE_SETUP(race_reload)
 	/* What it keeps to itself is not part of the balance. */
 	ASSERT_EQ(0, unload());
 	books_read(&self->books);
-	ASSERT_EQ(0, load(self->module));
+	ASSERT_EQ(0, module_load(self->module));
 	self->a = chunk_map(CHUNKS, MADV_NOHUGEPAGE);
 	self->b = chunk_map(CHUNKS, MADV_NOHUGEPAGE);
 	self->writers = (struct writers) {
@@ -148,7 +138,7 @@ FIXTURE_TEARDOWN(race_reload)
 	writers_free(&self->writers);
 	/* As it was found. */
 	if (access("/sys/module/vmdedup", F_OK))
-		EXPECT_EQ(0, load(self->module));
+		EXPECT_EQ(0, module_load(self->module));
 }
 
 static bool always(void)
@@ -170,7 +160,7 @@ TEST_F(race_reload, reload)
 		usleep(rnd(&state) % 200000);
 		ASSERT_EQ(0, unload());
 		EXPECT_EQ(0, pg_wrong(self->b, N, SEED));
-		ASSERT_EQ(0, load(self->module));
+		ASSERT_EQ(0, module_load(self->module));
 		reloads++;
 	}
 	stop(self);

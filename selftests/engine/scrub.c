@@ -6,7 +6,6 @@
  * poisons on request: its marks stay until the next boot, and so does what is
  * lost of its free memory, a page for each.
  */
-#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -19,6 +18,7 @@
 
 #include "kselftest_harness.h"
 #include "nl.h"
+#include "reload.h"
 #include "util.h"
 
 #ifndef MADV_SOFT_OFFLINE
@@ -640,34 +640,21 @@ TEST_F(scrub, soft_offline)
 	EXPECT_EQ(0, wrong_pages(self));
 }
 
-static int reload(const char *module)
-{
-	int fd = open(module, O_RDONLY | O_CLOEXEC), err;
-
-	if (fd < 0)
-		return -errno;
-	err = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
-	close(fd);
-	/* Until its device is there. */
-	for (int i = 0; !err && i < 500 && access(VD_DEV, F_OK); i++)
-		usleep(10000);
-	return err;
-}
-
 /* The module leaves while bad frames are mapped, and comes back. */
 TEST(unload_with_bad_frames)
 {
-	const char *module = getenv("VMDEDUP_MODULE");
 	uint64_t corrupt_pfn, poison_pfn, id, unmerged;
 	struct vmdedup_merge m;
 	long long mapped;
+	int fd, module;
 	char *a, *b;
-	int fd;
 
 	NEEDS_FLIP();
 	NEEDS_POISON();
-	if (!module)
+	if (!getenv("VMDEDUP_MODULE"))
 		SKIP(return, "VMDEDUP_MODULE does not say where the module is");
+	module = module_open();
+	ASSERT_LE(0, module);
 	VD_SETUP(fd);
 	mapped = vmstat("nr_mapped");
 	ASSERT_EQ(0, pg_map_pair(N, SEED, &a, &b));
@@ -692,7 +679,8 @@ TEST(unload_with_bad_frames)
 	EXPECT_EQ(1, pg_wrong(b, N, SEED));
 
 	/* What was left behind is not merged, and not copied if it is bad. */
-	ASSERT_EQ(0, reload(module));
+	ASSERT_EQ(0, module_load(module));
+	close(module);
 	VD_SETUP(fd);
 	ASSERT_EQ(0, vd_register(fd, a, N * PG, &id));
 	ASSERT_EQ(0, vd_merge(fd, 0, &m));

@@ -123,14 +123,6 @@ TEST_F(swap, frames_are_not_swapped)
 #define CGROUP "/sys/fs/cgroup/vmdedup-swap"
 #define LIMIT (16UL << 20)
 
-static uint64_t enter_cgroup(uint64_t a, uint64_t b, uint64_t c)
-{
-	(void)a;
-	(void)b;
-	(void)c;
-	return -write_text(CGROUP "/cgroup.procs", "0");
-}
-
 /* A process whose limit is half of what it writes, with merged memory. */
 TEST_F(swap, pressure)
 {
@@ -151,7 +143,7 @@ TEST_F(swap, pressure)
 	ASSERT_EQ(0, pg_keep(self->a, N));
 	ASSERT_EQ(0, pg_keep(self->b, N));
 	ASSERT_EQ(0, peer_start(&p));
-	ASSERT_EQ(0, peer_call(&p, enter_cgroup, 0, 0, 0));
+	ASSERT_EQ(0, peer_call(&p, do_enter_cgroup, (uintptr_t)CGROUP, 0, 0));
 	merged = peer_call(&p, do_map, N, 0, 0);
 	peer_call(&p, do_fill, merged, N, SEED);
 	ASSERT_NE(0, peer_call(&p, do_register, merged, N, 0));

@@ -159,6 +159,8 @@ uint64_t do_register(uint64_t addr, uint64_t pages, uint64_t c);
 /* pg_fill_range() and pg_wrong(). */
 uint64_t do_fill(uint64_t addr, uint64_t pages, uint64_t seed);
 uint64_t do_wrong(uint64_t addr, uint64_t pages, uint64_t seed);
+/* Go into a memory cgroup, whose path is at @path; returns 0 or errno. */
+uint64_t do_enter_cgroup(uint64_t path, uint64_t b, uint64_t c);
 /* setresuid(); returns 0 or errno. */
 uint64_t do_setuid(uint64_t uid, uint64_t b, uint64_t c);
 
