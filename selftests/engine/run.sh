@@ -22,7 +22,7 @@ sysfs=/sys/class/misc/vmdedup
 groups=(basics load attacks races fuzzers faulty)
 declare -A group=(
 	[basics]="merge account vmaops huge swap pinned lifecycle badinput refuse
-		netlink badnetlink ledger policy scan limits uffd command.sh"
+		netlink badnetlink ledger policy scan limits uffd stall command.sh"
 	[load]="adverse lostwrite"
 	[attacks]="attack"
 	[races]="race_mm race_swap race_host race_uffd race_huge race_pins
@@ -31,7 +31,7 @@ declare -A group=(
 	[faulty]="faults faultscan loadfaults.sh"
 	# Some of each kind, where all is slow and time is short.
 	[essential]="merge account vmaops huge pinned lifecycle badinput refuse
-		badnetlink policy limits uffd race_mm race_swap faults"
+		badnetlink policy limits uffd stall race_mm race_swap faults"
 )
 # Those that take long, and for which it matters little on which kernel they run.
 [ -z "${ALL-}" ] || group[load]+=" cost reserve"

@@ -56,6 +56,7 @@ check=(
 	dkms
 	libclang-rt-dev
 	libcmocka-dev
+	libfuse3-dev
 	libnl-genl-3-dev
 	liburing-dev
 	lintian
