@@ -2,6 +2,7 @@
 /* The kernel's books. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "books.h"
@@ -29,21 +30,47 @@ static long long percpu_pages(void)
 	return sum;
 }
 
-static long long unexplained(void)
+/* What the kernel says of its memory at one time: all in it, but for what it explains. */
+static long long unexplained_kb(void)
 {
+	/* Not every kernel has all of them. */
 	static const char * const known[] = {
 		"MemFree", "Buffers", "Cached", "SwapCached", "AnonPages", "Slab",
 		"KernelStack", "PageTables", "SecPageTables", "Percpu",
 		"VmallocUsed",
 	};
-	long long rest, percpu = percpu_pages();
+	FILE *f = fopen("/proc/meminfo", "re");
+	long long rest = 0, kb;
+	char line[256], name[64];
 
-	rest = meminfo_kb("MemTotal");
-	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
-		long long kb = meminfo_kb(known[i]);
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%63[^:]: %lld", name, &kb) != 2)
+			continue;
+		if (!strcmp(name, "MemTotal"))
+			rest += kb;
+		for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+			if (!strcmp(name, known[i]))
+				rest -= kb;
+	}
+	if (f)
+		fclose(f);
+	return rest;
+}
 
-		/* Not every kernel has all of them. */
-		rest -= kb > 0 ? kb : 0;
+/*
+ * CPUs give away what they have at hand, some thousand pages, whenever they please:
+ * what is free and what they had is to be of the same time.
+ */
+static long long unexplained(void)
+{
+	long long rest, percpu, was = percpu_pages();
+
+	for (int i = 0; i < 100; i++) {
+		rest = unexplained_kb();
+		percpu = percpu_pages();
+		if (percpu == was)
+			break;
+		was = percpu;
 	}
 	return rest * 1024 / (long long)PG - percpu;
 }
