@@ -4,12 +4,10 @@
  * no privilege, gets no events. VMDEDUP_MODULE in the environment is the module.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/genetlink.h>
 #include <linux/netlink.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 
 #include "kselftest_harness.h"
 #include "nl.h"
@@ -158,11 +156,6 @@ FIXTURE(eavesdrop) {
 	char *mem;
 };
 
-static int unload(void)
-{
-	return syscall(SYS_delete_module, "vmdedup", O_NONBLOCK) ? -errno : 0;
-}
-
 /* Without the module, and with somebody who may nothing. */
 FIXTURE_SETUP(eavesdrop)
 {
@@ -177,7 +170,7 @@ FIXTURE_SETUP(eavesdrop)
 	self->stop = mmap(NULL, PG, PROT_READ | PROT_WRITE,
 			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->stop);
-	ASSERT_EQ(0, unload());
+	ASSERT_EQ(0, module_unload());
 	ASSERT_EQ(0, peer_start(&self->peer));
 	ASSERT_EQ(0, peer_call(&self->peer, do_setuid, NOBODY, 0, 0));
 	ASSERT_EQ(0, peer_call(&self->peer, do_open, 0, 0, 0));
@@ -254,7 +247,7 @@ TEST_F(eavesdrop, who_comes_at_the_same_time)
 		vn_close(&self->nl);
 		vd_end(self->fd);
 		self->fd = -1;
-		ASSERT_EQ(0, unload());
+		ASSERT_EQ(0, module_unload());
 	}
 	TH_LOG("%u of %u times there were events for who may", heard, LOADS);
 }

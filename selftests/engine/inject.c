@@ -6,6 +6,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fnmatch.h>
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -41,7 +42,7 @@ static int set_both(const char *name, const char *text)
 	return err;
 }
 
-/* Where the functions are that have @whose behind their names. */
+/* Where the functions are whose lines have @whose in them. */
 static int find_code(const char *whose, uint64_t *start, uint64_t *end)
 {
 	FILE *f = fopen("/proc/kallsyms", "re");
@@ -184,7 +185,7 @@ static bool has_name(const char *pid, const char *name)
 		line[0] = 0;
 	fclose(f);
 	line[strcspn(line, "\n")] = 0;
-	return !strcmp(line, name);
+	return !fnmatch(name, line, 0);
 }
 
 pid_t inject_thread(const char *name)

@@ -12,13 +12,20 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Whose code: what is called when a module's name has "[module]" in kallsyms. */
+/*
+ * Whose code, as a part of its lines in kallsyms: a module's, or a function that is on
+ * the way to what loading or unloading a module does.
+ */
 #define INJECT_ENGINE	"[vmdedup]"
 #define INJECT_KVM	"[vmdedup_kvm]"
+#define INJECT_LOAD	" do_one_initcall\n"
+#define INJECT_UNLOAD	" __do_sys_delete_module\n"
+#define INJECT_UNLOAD_CALL	" __x64_sys_delete_module\n"
 
 /*
  * Get ready: nothing fails yet. @whose is one of the above, or NULL for every
- * allocation that the thread makes. -ENOENT: this kernel cannot.
+ * allocation that the thread makes. -ENOENT: this kernel cannot; -ESRCH: it has no
+ * such code.
  */
 int inject_begin(const char *whose);
 /* Nothing fails any more. */
@@ -37,7 +44,7 @@ int inject_all(bool on);
 /* So many percent of what anybody asks for. */
 int inject_some(unsigned int percent);
 
-/* A kernel thread by its name; 0: there is none. */
+/* A thread by its name, with wildcards (fnmatch()); 0: there is none. */
 pid_t inject_thread(const char *name);
 
 #endif /* VMDEDUP_SELFTESTS_INJECT_H */

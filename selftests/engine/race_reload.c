@@ -4,10 +4,8 @@
  * registers and merges, the scanner runs flat out, and what is merged is written
  * to. VMDEDUP_MODULE in the environment is the module.
  */
-#include <fcntl.h>
 #include <pthread.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 
 #include "kselftest_harness.h"
 #include "race.h"
@@ -78,10 +76,10 @@ static void some_milliseconds(void *arg)
 static int unload(void)
 {
 	for (int i = 0; i < 20000; i++) {
-		if (!syscall(SYS_delete_module, "vmdedup", O_NONBLOCK))
-			return 0;
-		if (errno != EAGAIN)
-			return -errno;
+		int err = module_unload();
+
+		if (err != -EAGAIN)
+			return err;
 		usleep(500);
 	}
 	return -ETIME;

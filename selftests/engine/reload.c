@@ -19,6 +19,11 @@ int module_open(void)
 	return fd < 0 ? -errno : fd;
 }
 
+int module_unload(void)
+{
+	return syscall(SYS_delete_module, "vmdedup", O_NONBLOCK) ? -errno : 0;
+}
+
 int module_load(int module)
 {
 	if (syscall(SYS_finit_module, module, "", 0))

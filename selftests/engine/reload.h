@@ -8,6 +8,8 @@
  * a negative errno.
  */
 int module_open(void);
+/* Returns 0 or a negative errno: -EAGAIN while it is in use. */
+int module_unload(void);
 /* Load it, and wait for its device. Returns 0 or a negative errno. */
 int module_load(int module);
 

@@ -28,7 +28,7 @@ declare -A group=(
 	[races]="race_mm race_swap race_host race_uffd race_huge race_pins
 		race_reload unload.sh eavesdrop"
 	[fuzzers]="fuzz"
-	[faulty]="faults faultscan loadfaults.sh"
+	[faulty]="faults faultscan loadfaults"
 	# Some of each kind, where all is slow and time is short.
 	[essential]="merge account vmaops huge pinned lifecycle badinput refuse
 		badnetlink policy limits uffd stall race_mm race_swap faults"
@@ -166,7 +166,7 @@ fi
 loaded=0
 for program in "${programs[@]}"; do
 	case $program in
-	unload.sh|loadfaults.sh)
+	unload.sh)
 		# It loads and unloads the module itself.
 		if [ "$loaded" = 1 ]; then
 			rmmod vmdedup && loaded=0

@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -669,7 +668,7 @@ TEST(unload_with_bad_frames)
 	ASSERT_TRUE(scrub_all());
 	EXPECT_EQ(2, vd_stat("frames_quarantined"));
 	vd_end(fd);
-	ASSERT_EQ(0, syscall(SYS_delete_module, "vmdedup", 0));
+	ASSERT_EQ(0, module_unload());
 
 	/* The kernel knows by now, and who maps them goes on. */
 	EXPECT_NE(0, kpage_flags(corrupt_pfn) & 1ULL << KPF_HWPOISON_BIT);
