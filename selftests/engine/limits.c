@@ -320,18 +320,17 @@ static int leave_room(const char *cgroup, long long pages)
 }
 
 /* How many of the guest's pages are those of the frames. */
-static int shared(FIXTURE_DATA(unmerge) *self)
+static long long shared(FIXTURE_DATA(unmerge) *self)
 {
-	uint64_t a[N], b[N];
-	int nr = 0;
+	long long nr = 0;
 
-	if (pm_pfns(0, self->here, N, a))
-		return -1;
 	for (int i = 0; i < 2; i++) {
-		if (pm_pfns(self->guest.pid, (void *)self->there[i], N, b))
+		long long one = pm_same(0, self->here, self->guest.pid,
+					(void *)self->there[i], N);
+
+		if (one < 0)
 			return -1;
-		for (int k = 0; k < N; k++)
-			nr += a[k] && a[k] == b[k];
+		nr += one;
 	}
 	return nr;
 }

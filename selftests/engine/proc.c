@@ -64,6 +64,21 @@ uint64_t pm_pfn(const void *addr)
 	return pm_pfns(0, addr, 1, &pfn) ? 0 : pfn;
 }
 
+long long pm_same(pid_t pid_a, const void *a, pid_t pid_b, const void *b, size_t pages)
+{
+	uint64_t *pfn = calloc(2 * pages, sizeof(*pfn));
+	long long nr = -1;
+
+	if (pfn && !pm_pfns(pid_a, a, pages, pfn) &&
+	    !pm_pfns(pid_b, b, pages, pfn + pages)) {
+		nr = 0;
+		for (size_t i = 0; i < pages; i++)
+			nr += pfn[i] && pfn[i] == pfn[pages + i];
+	}
+	free(pfn);
+	return nr;
+}
+
 static uint64_t kpage_word(const char *path, uint64_t pfn)
 {
 	uint64_t word = 0;

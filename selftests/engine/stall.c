@@ -222,17 +222,9 @@ static bool waits(pid_t pid)
 	return row >= 5;
 }
 
-static int shared_with_other(FIXTURE_DATA(stall) *self)
+static long long shared_with_other(FIXTURE_DATA(stall) *self)
 {
-	uint64_t a[N], b[N];
-	int nr = 0;
-
-	if (pm_pfns(0, self->here, N, a) ||
-	    pm_pfns(self->other.pid, (void *)self->others, N, b))
-		return -1;
-	for (int i = 0; i < N; i++)
-		nr += a[i] && a[i] == b[i];
-	return nr;
+	return pm_same(0, self->here, self->other.pid, (void *)self->others, N);
 }
 
 /* It goes on with the others and comes to an end, and whoever sets something is let in. */
@@ -258,13 +250,7 @@ static char *pair[2];
 
 static bool pair_shares(long long n)
 {
-	uint64_t a[N], b[N];
-
-	if (pm_pfns(0, pair[0], N, a) || pm_pfns(0, pair[1], N, b))
-		return false;
-	for (int i = 0; i < N; i++)
-		n -= a[i] && a[i] == b[i];
-	return n <= 0;
+	return pm_same(0, pair[0], 0, pair[1], N) >= n;
 }
 
 /*

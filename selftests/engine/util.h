@@ -106,6 +106,8 @@ int pm_read(pid_t pid, const void *addr, size_t pages, uint64_t *entry);
 /* Frame number; 0 where no page is present. */
 int pm_pfns(pid_t pid, const void *addr, size_t pages, uint64_t *pfn);
 uint64_t pm_pfn(const void *addr);
+/* How many of @pages are in the same frames at @a of one process, @b of another; or -1. */
+long long pm_same(pid_t pid_a, const void *a, pid_t pid_b, const void *b, size_t pages);
 uint64_t kpage_flags(uint64_t pfn);
 uint64_t kpage_count(uint64_t pfn);
 bool pfn_is_zero_page(uint64_t pfn);
