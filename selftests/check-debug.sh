@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The engine's tests on a kernel that looks for mistakes (debug.config): KASAN,
-# lockdep, DEBUG_VM, PAGE_TABLE_CHECK, UBSAN, kmemleak. The first time that
-# kernel is built, which takes ten minutes or so.
+# The engine's tests and those with guests on a kernel that looks for mistakes
+# (debug.config): KASAN, lockdep, DEBUG_VM, PAGE_TABLE_CHECK, UBSAN, kmemleak; and some
+# on the same without DEBUG_VM. The first time both kernels are built, which takes ten
+# minutes or so each.
 #
 #   check-debug.sh [STAGE]...    only these stages, by name
 #   KERNEL=6.12 check-debug.sh   on another kernel of which Debian has the source; by
@@ -45,4 +46,19 @@ stage "numa-$kernel" suite "$kernel" numa 900 -n 2 -- \
 stage "soak-$kernel" env KERNEL="$kernel" selftests/soak.sh
 stage "discovery-machines-$kernel" suite "$kernel" discovery-machines 1800 \
 	"$root/selftests/kvm/discovery.sh" "$BUILD/engine" "$modules" machines
+stage "kvm-$kernel" kvm_suite "$kernel" kvm 5400 \
+	"$root/selftests/kvm/run.sh" "$modules/vmdedup.ko"
+stage "migrate-$kernel" kvm_suite "$kernel" migrate 5400 \
+	"$root/selftests/kvm/migrate.sh" "$modules/vmdedup.ko"
+
+# What is skipped where memory management has assertions, two of which are wrong.
+kernel=${kernel%-debug}-noassert
+stage "kernel-$kernel" build "Linux $kernel" selftests/lab/kernel.sh "$kernel"
+stage "module-$kernel" build "vmdedup.ko for $kernel, W=1" \
+	selftests/build-module.sh "$kernel" "$BUILD/kmod/$kernel" VMDEDUP_DEBUG=1
+stage "huge-$kernel" suite "$kernel" huge 1800 \
+	env VMDEDUP_RACE_SECS=$race_secs VMDEDUP_SCALE=$scale \
+	"$root/selftests/engine/run.sh" "$BUILD/engine" \
+	"$BUILD/kmod/$kernel/kmod/vmdedup.ko" \
+	huge uffd race_huge race_uffd kmemleak.sh
 summary

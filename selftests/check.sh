@@ -30,35 +30,6 @@ unit()
 		O="$BUILD/$2" check CI=1
 }
 
-# Real guests on emulated hardware virtualization: once in some runs a guest's
-# processor resets, with QEMU before 8.1 often and without vmdedup, too (see qemu.sh);
-# with later ones seldom, and why is not known (Documentation/testing.md). So a run
-# that failed is made again, which is said, with what failed and KVM's last events,
-# and its log is kept. Not so if memory was corrupt or the host's kernel complained:
-# that is never explained away. (But for a stray int3, which no code of ours contains.)
-#
-# kvm_suite KERNEL NAME PROGRAM [ARG]...
-kvm_suite()
-{
-	local kernel=$1 name=$2 first=$logs/$2-$1-first.log status=0
-
-	shift 2
-	echo "# takes some minutes, and is shown when it has ended"
-	suite "$kernel" "$name" 1800 "$@" > "$first" 2>&1 || status=$?
-	if [ "$status" -eq 0 ] ||
-	   { [ "$status" -eq 126 ] &&
-	     ! grep -q 'Oops: int3' "$logs/$name-$kernel/klog"; } ||
-	   grep -qE "^# 'corrupt |^not ok .*(corrupt|complaint)" "$first"; then
-		cat "$first"
-		return "$status"
-	fi
-	rm -rf "$logs/$name-$kernel-first"
-	mv "$logs/$name-$kernel" "$logs/$name-$kernel-first"
-	sed -n '/^not ok/,/^ok/{/^ok/!s/^/# first run: /p}' "$first"
-	echo "# the first run ended with $status, see $first; trying again"
-	suite "$kernel" "$name" 1800 "$@"
-}
-
 selftests/lab/packages.sh check || exit 1
 
 # The kernel that looks for mistakes is built while labs wait for this or that; the
@@ -110,11 +81,11 @@ for kernel in $kernels; do
 	stage "scrub-$kernel" suite "$kernel" scrub 900 \
 		"$root/selftests/engine/run.sh" "$BUILD/engine" \
 		"$BUILD/kmod/$kernel-inject/kmod/vmdedup.ko" scrub
-	stage "kvm-$kernel" kvm_suite "$kernel" kvm \
+	stage "kvm-$kernel" kvm_suite "$kernel" kvm 1800 \
 		"$root/selftests/kvm/run.sh" "$module"
-	[ -z "$ALL" ] || stage "migrate-$kernel" kvm_suite "$kernel" migrate \
+	[ -z "$ALL" ] || stage "migrate-$kernel" kvm_suite "$kernel" migrate 1800 \
 		"$root/selftests/kvm/migrate.sh" "$module"
-	stage "discovery-guests-$kernel" kvm_suite "$kernel" discovery-guests \
+	stage "discovery-guests-$kernel" kvm_suite "$kernel" discovery-guests 1800 \
 		"$root/selftests/kvm/discovery.sh" "$BUILD/engine" "$modules" \
 		guests
 done

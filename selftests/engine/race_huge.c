@@ -7,7 +7,6 @@
 #include <limits.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
-#include <sys/utsname.h>
 
 #include "kselftest_harness.h"
 #include "race.h"
@@ -59,18 +58,6 @@ static void khugepaged_restore(void)
 	for (size_t i = 0; i < NR_KHUGEPAGED; i++)
 		if (khugepaged[i].was >= 0)
 			write_number(khugepaged[i].name, khugepaged[i].was);
-}
-
-/*
- * khugepaged looks at pages, lets go of the lock, takes it again and asserts
- * that they are anonymous, which a page merged meanwhile is not; without the
- * assertion it leaves them alone. See README.md.
- */
-static bool asserts(void)
-{
-	struct utsname name;
-
-	return !uname(&name) && strstr(name.release, "debug");
 }
 
 FIXTURE(race_huge) {
@@ -133,7 +120,12 @@ TEST_F(race_huge, khugepaged)
 	size_t wrong = 0;
 	char *p;
 
-	if (asserts())
+	/*
+	 * khugepaged looks at pages, lets go of the lock, takes it again and asserts
+	 * that they are anonymous, which a page merged meanwhile is not; without the
+	 * assertion it leaves them alone.
+	 */
+	if (kernel_asserts())
 		SKIP(return, "khugepaged asserts on this kernel, see README.md");
 	WRITE_HUGE(r);
 	p = chunk_map(1, MADV_NOHUGEPAGE);
@@ -171,7 +163,7 @@ TEST_F(race_huge, collapse)
 	size_t wrong = 0;
 	char *p;
 
-	if (asserts())
+	if (kernel_asserts())
 		SKIP(return, "a collapse asserts on this kernel, see README.md");
 	WRITE_HUGE(r);
 	p = chunk_map(1, MADV_NOHUGEPAGE);

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "faultfd.h"
@@ -141,14 +140,12 @@ TEST_F(uffd, merged_pages_are_not_moved)
 		.src = (uintptr_t)self->a + PG,
 		.len = PG,
 	};
-	struct utsname name;
 	int uffd = uffd_open(UFFD_FEATURE_MOVE);
 
 	ASSERT_NE(NULL, to);
 	if (uffd < 0)
 		SKIP(return, "no userfaultfd that moves");
-	ASSERT_EQ(0, uname(&name));
-	if (strstr(name.release, "-debug") || strstr(name.release, "-gcov"))
+	if (kernel_asserts())
 		SKIP(return, "a kernel that asserts (CONFIG_DEBUG_VM_PGFLAGS)");
 	merge_both(_metadata, self);
 	ASSERT_EQ(0, uffd_watch(uffd, to, N * PG,

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -167,6 +168,13 @@ long long read_number(const char *path)
 		value = -1;
 	fclose(f);
 	return value;
+}
+
+bool kernel_asserts(void)
+{
+	struct utsname name;
+
+	return !uname(&name) && strstr(name.release, "-debug");
 }
 
 long long vd_get(const char *name)

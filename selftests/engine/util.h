@@ -124,6 +124,11 @@ long long smaps_kb(const void *addr, size_t bytes, const char *name);
 
 int write_text(const char *path, const char *text);
 long long read_number(const char *path);
+/*
+ * Whether the kernel has the assertions of CONFIG_DEBUG_VM, two of which are wrong
+ * about merged pages: see "Limits" in README.md, and lab/noassert.config.
+ */
+bool kernel_asserts(void);
 
 /* A second process. */
 

@@ -15,8 +15,8 @@
 #                              prints the first one of which linux-source is to be had
 #
 # VERSION is 6.1 or 6.12, or any other that this machine's apt sources offer, or
-# those of Debian's later release (later.sh); or one with -debug, -kcsan or -gcov,
-# see kernel-debug.sh. What is there already is not looked up again.
+# those of Debian's later release (later.sh); or one with -debug, -noassert, -kcsan or
+# -gcov, see kernel-debug.sh. What is there already is not looked up again.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -292,7 +292,7 @@ first_source()
 
 valid()
 {
-	[[ $1 =~ ^[0-9]+\.[0-9]+(-debug|-kcsan|-gcov)?$ ]] || die "not a kernel version: $1"
+	[[ $1 =~ ^[0-9]+\.[0-9]+(-debug|-noassert|-kcsan|-gcov)?$ ]] || die "not a kernel version: $1"
 }
 
 case ${1-} in
@@ -311,7 +311,7 @@ first-source)
 	shift
 	first_source "$@"
 	;;
-*-debug|*-kcsan|*-gcov)
+*-debug|*-noassert|*-kcsan|*-gcov)
 	valid "$1"
 	fill_debug "$build/kernels/$1" "${1%-*}" "${1##*-}"
 	echo "$build/kernels/$1/kdir"
