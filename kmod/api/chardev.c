@@ -283,9 +283,10 @@ static int query_count(struct vmdedup_query *arg, struct vmdedup_region *region)
 /* The next region after an id that the caller may see. */
 static struct vmdedup_region *region_after(u64 id)
 {
+	u64 last = vmdedup_region_newest();
 	struct vmdedup_region *region;
 
-	while ((region = vmdedup_region_next(id))) {
+	while ((region = vmdedup_region_next(id, last))) {
 		id = region->id;
 		if (may_see(region->space->mm, region->space->pid))
 			return region;

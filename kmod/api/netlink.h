@@ -17,10 +17,13 @@ enum vmdedup_group {
 /**
  * struct vmdedup_dump - how far a dump is; lives in netlink_callback.ctx
  * @last: id of what was put last
+ * @end: id of the newest when it began: who keeps registering is not to keep it
+ *	from its end
  * @guest: of which guest, or 0 for all
  */
 struct vmdedup_dump {
 	u64 last;
+	u64 end;
 	u64 guest;
 };
 

@@ -162,7 +162,7 @@ int vmdedup_netlink_start_guests(struct netlink_callback *cb)
 				    "a dump is of all guests");
 		return -EINVAL;
 	}
-	memset(dump, 0, sizeof(*dump));
+	*dump = (struct vmdedup_dump){ .end = vmdedup_space_newest() };
 	vmdedup_recount_want();
 	vmdedup_region_reap();
 	return 0;
@@ -176,7 +176,7 @@ int vmdedup_netlink_dump_guests(struct sk_buff *skb,
 	int err = 0;
 
 	cb->seq = vmdedup_region_generation();
-	while (!err && (space = vmdedup_space_next(dump->last))) {
+	while (!err && (space = vmdedup_space_next(dump->last, dump->end))) {
 		err = vmdedup_netlink_dump(skb, cb, put_guest, space);
 		if (!err)
 			dump->last = space->id;

@@ -131,7 +131,7 @@ int vmdedup_netlink_start_regions(struct netlink_callback *cb)
 	u64 id;
 	int err;
 
-	memset(dump, 0, sizeof(*dump));
+	*dump = (struct vmdedup_dump){ .end = vmdedup_region_newest() };
 	err = genlmsg_parse(cb->nlh, &vmdedup_family, tb, VMDEDUP_A_MAX,
 			    vmdedup_get_region_policy, cb->extack);
 	if (!err)
@@ -166,7 +166,7 @@ int vmdedup_netlink_dump_regions(struct sk_buff *skb,
 	int err = 0;
 
 	cb->seq = vmdedup_region_generation();
-	while (!err && (region = vmdedup_region_next(dump->last))) {
+	while (!err && (region = vmdedup_region_next(dump->last, dump->end))) {
 		if (!dump->guest || region->space->id == dump->guest)
 			err = vmdedup_netlink_dump(skb, cb, put_region,
 						   region);

@@ -30,10 +30,11 @@ static DEFINE_MUTEX(tunable_lock);
 static int unmerge_each(unsigned long *patience)
 {
 	struct vmdedup_region *region;
-	u64 id = 0, pages;
+	/* What comes from now on has nothing merged. */
+	u64 id = 0, last = vmdedup_region_newest(), pages;
 	int err = 0;
 
-	while (err != -EINTR && (region = vmdedup_region_next(id))) {
+	while (err != -EINTR && (region = vmdedup_region_next(id, last))) {
 		int one = vmdedup_unmerge_region(region, false, patience,
 						 &pages);
 
@@ -164,14 +165,15 @@ static ssize_t domain_policy_show(struct device *dev,
 static int set_policy(enum vmdedup_policy policy)
 {
 	struct vmdedup_region *region;
-	u64 id = 0;
+	u64 id = 0, last;
 	int err = 0;
 
 	lockdep_assert_held(&tunable_lock);
 	vmdedup_space_set_policy(policy);
 	/* What was found in the old domains is void; what is begun ends. */
 	vmdedup_engine_void_jobs();
-	while (!err && (region = vmdedup_region_next(id))) {
+	last = vmdedup_region_newest();
+	while (!err && (region = vmdedup_region_next(id, last))) {
 		id = region->id;
 		err = vmdedup_region_settle(region);
 		vmdedup_region_put(region);

@@ -74,17 +74,20 @@ struct vmdedup_region *vmdedup_region_get(u64 id)
 /**
  * vmdedup_region_next() - find the region after an id
  * @id: any id; 0 finds the first
+ * @last: none with an id above. Whoever goes through all asks for the newest before
+ *	(vmdedup_region_newest()): a process that removes and registers its regions in
+ *	turn is always ahead of who goes on for as long as there are any
  *
  * Return: the region with the smallest id above, with a reference, or NULL.
  */
-struct vmdedup_region *vmdedup_region_next(u64 id)
+struct vmdedup_region *vmdedup_region_next(u64 id, u64 last)
 {
 	struct vmdedup_region *region;
 	unsigned long index = id;
 
 	rcu_read_lock();
 	do {
-		region = xa_find_after(&regions, &index, ULONG_MAX, XA_PRESENT);
+		region = xa_find_after(&regions, &index, last, XA_PRESENT);
 	} while (region && !kref_get_unless_zero(&region->ref));
 	rcu_read_unlock();
 	return region;
@@ -549,7 +552,7 @@ void vmdedup_region_remove_all(void)
 {
 	struct vmdedup_region *region;
 
-	while ((region = vmdedup_region_next(0))) {
+	while ((region = vmdedup_region_next(0, U64_MAX))) {
 		vmdedup_region_remove(region);
 		vmdedup_region_put(region);
 	}
@@ -590,10 +593,10 @@ int vmdedup_region_refusal(const struct vmdedup_region *region)
 bool vmdedup_region_reap(void)
 {
 	struct vmdedup_region *region;
+	u64 id = 0, last = vmdedup_region_newest();
 	bool any = false;
-	u64 id = 0;
 
-	while ((region = vmdedup_region_next(id))) {
+	while ((region = vmdedup_region_next(id, last))) {
 		id = region->id;
 		if (vmdedup_region_gone(region))
 			any |= vmdedup_region_remove(region);

@@ -158,7 +158,7 @@ unsigned int vmdedup_region_generation(void);
 u64 vmdedup_region_newest(void);
 
 struct vmdedup_region *vmdedup_region_get(u64 id);
-struct vmdedup_region *vmdedup_region_next(u64 id);
+struct vmdedup_region *vmdedup_region_next(u64 id, u64 last);
 void vmdedup_region_put(struct vmdedup_region *region);
 
 void vmdedup_owner_init(struct vmdedup_owner *owner);

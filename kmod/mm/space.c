@@ -188,7 +188,7 @@ int vmdedup_space_make(struct vmdedup_space *space,
 		put_pid(space->pid);
 		return err;
 	}
-	last_id++;
+	WRITE_ONCE(last_id, space->id);
 	WRITE_ONCE(nr_spaces, nr_spaces + 1);
 	return 0;
 }
@@ -221,19 +221,28 @@ struct vmdedup_space *vmdedup_space_get(u64 id)
 }
 
 /**
+ * vmdedup_space_newest() - the largest id so far
+ */
+u64 vmdedup_space_newest(void)
+{
+	return READ_ONCE(last_id);
+}
+
+/**
  * vmdedup_space_next() - find the space after an id
  * @id: any id; 0 finds the first
+ * @last: none with an id above, as with vmdedup_region_next()
  *
  * Return: the space with the smallest id above, with a reference, or NULL.
  */
-struct vmdedup_space *vmdedup_space_next(u64 id)
+struct vmdedup_space *vmdedup_space_next(u64 id, u64 last)
 {
 	struct vmdedup_space *space;
 	unsigned long index = id;
 
 	rcu_read_lock();
 	do {
-		space = xa_find_after(&spaces, &index, ULONG_MAX, XA_PRESENT);
+		space = xa_find_after(&spaces, &index, last, XA_PRESENT);
 	} while (space && !kref_get_unless_zero(&space->ref));
 	rcu_read_unlock();
 	return space;
@@ -247,10 +256,10 @@ struct vmdedup_space *vmdedup_space_next(u64 id)
  */
 struct vmdedup_space *vmdedup_space_get_by_pid(struct pid *pid)
 {
+	u64 id = 0, last = vmdedup_space_newest();
 	struct vmdedup_space *space;
-	u64 id = 0;
 
-	while ((space = vmdedup_space_next(id))) {
+	while ((space = vmdedup_space_next(id, last))) {
 		if (space->pid == pid)
 			return space;
 		id = space->id;
@@ -404,13 +413,14 @@ enum vmdedup_policy vmdedup_space_policy(void)
 void vmdedup_space_set_policy(enum vmdedup_policy new)
 {
 	struct vmdedup_space *space;
-	u64 id = 0;
+	u64 id = 0, last;
 
 	/* A space is made before, and found below; or after. */
 	mutex_lock(&vmdedup_registry_lock);
 	WRITE_ONCE(policy, new);
 	mutex_unlock(&vmdedup_registry_lock);
-	while ((space = vmdedup_space_next(id))) {
+	last = vmdedup_space_newest();
+	while ((space = vmdedup_space_next(id, last))) {
 		id = space->id;
 		vmdedup_space_refresh(space);
 		vmdedup_space_put(space);

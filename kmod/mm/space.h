@@ -92,7 +92,8 @@ struct vmdedup_space_sum {
 
 struct vmdedup_space *vmdedup_space_get(u64 id);
 struct vmdedup_space *vmdedup_space_get_by_pid(struct pid *pid);
-struct vmdedup_space *vmdedup_space_next(u64 id);
+u64 vmdedup_space_newest(void);
+struct vmdedup_space *vmdedup_space_next(u64 id, u64 last);
 void vmdedup_space_put(struct vmdedup_space *space);
 unsigned long vmdedup_space_count(void);
 pid_t vmdedup_space_pid(struct vmdedup_space *space);

@@ -292,12 +292,12 @@ int vmdedup_unmerge_check(unsigned long *patience)
 {
 	unsigned long *found = found_alloc();
 	struct vmdedup_region *region;
-	u64 id = 0, sum = 0;
+	u64 id = 0, last = vmdedup_region_newest(), sum = 0;
 	int err = 0;
 
 	if (!found)
 		return -ENOMEM;
-	while (!err && (region = vmdedup_region_next(id))) {
+	while (!err && (region = vmdedup_region_next(id, last))) {
 		id = region->id;
 		err = add_region(region, found, patience, &sum);
 		vmdedup_region_put(region);

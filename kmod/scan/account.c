@@ -214,9 +214,9 @@ void vmdedup_account_sweep(void)
 static u64 zero_pages(void)
 {
 	struct vmdedup_region *region;
-	u64 id = 0, zero = 0;
+	u64 id = 0, last = vmdedup_region_newest(), zero = 0;
 
-	while ((region = vmdedup_region_next(id))) {
+	while ((region = vmdedup_region_next(id, last))) {
 		id = region->id;
 		spin_lock(&region->lock);
 		zero += region->ledger.value[VMDEDUP_LEDGER_zero];

@@ -129,11 +129,11 @@ static void tell(struct vmdedup_frame **frames, unsigned int nr,
 	bool found[VMDEDUP_SOUGHT_MAX] = {};
 	struct vmdedup_region *region;
 	unsigned int i;
-	u64 id = 0;
+	u64 id = 0, last = vmdedup_region_newest();
 
 	for (i = 0; i < nr; i++)
 		sought[i].page = frames[i]->page;
-	while (go_on() && (region = vmdedup_region_next(id))) {
+	while (go_on() && (region = vmdedup_region_next(id, last))) {
 		id = region->id;
 		vmdedup_sharers_find(region, sought, nr, go_on);
 		for (i = 0; i < nr; i++) {

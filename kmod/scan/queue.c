@@ -23,15 +23,11 @@ static void lane_drop(struct vmdedup_lane *lane)
 static bool take_up(struct vmdedup_queue *queue, struct vmdedup_lane *lane,
 		    u64 last, u16 pass, bool all)
 {
-	struct vmdedup_region *region = vmdedup_region_next(queue->id);
+	struct vmdedup_region *region = vmdedup_region_next(queue->id, last);
 	int home;
 
 	if (!region)
 		return false;
-	if (region->id > last) {
-		vmdedup_region_put(region);
-		return false;
-	}
 	vmdedup_space_refresh(region->space);
 	home = READ_ONCE(region->home);
 	if (home != NUMA_NO_NODE && !lane_of(queue, home)->region)

@@ -89,7 +89,7 @@ bool vmdedup_recount_region(struct vmdedup_region *region, bool patient,
 void vmdedup_recount_if_due(u64 after, bool (*go_on)(void))
 {
 	struct vmdedup_region *region;
-	u64 began = ktime_get_ns(), id = 0;
+	u64 began = ktime_get_ns(), id = 0, last = vmdedup_region_newest();
 	bool all = true;
 
 	if (!READ_ONCE(wanted) || !go_on() ||
@@ -97,7 +97,7 @@ void vmdedup_recount_if_due(u64 after, bool (*go_on)(void))
 		return;
 	/* Before anything is looked at: what happens meanwhile counts anew. */
 	xchg(&wanted, false);
-	while (go_on() && (region = vmdedup_region_next(id))) {
+	while (go_on() && (region = vmdedup_region_next(id, last))) {
 		id = region->id;
 		all &= vmdedup_recount_region(region, false, go_on);
 		vmdedup_region_put(region);

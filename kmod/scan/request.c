@@ -41,9 +41,9 @@ static int request_each(struct vmdedup_worker *worker,
 			int (*work)(struct vmdedup_worker *worker,
 				    struct vmdedup_region *region))
 {
+	u64 id = 0, last = vmdedup_region_newest();
 	struct vmdedup_region *region;
 	int err = 0;
-	u64 id = 0;
 
 	if (req->region) {
 		region = vmdedup_region_get(req->region);
@@ -58,7 +58,7 @@ static int request_each(struct vmdedup_worker *worker,
 		vmdedup_region_put(region);
 		return err;
 	}
-	while (!err && (region = vmdedup_region_next(id))) {
+	while (!err && (region = vmdedup_region_next(id, last))) {
 		id = region->id;
 		if (req->may(region->space->mm, region->space->pid))
 			err = work(worker, region);

@@ -177,12 +177,12 @@ static void replace(u64 pages)
  */
 static u64 count_populated(u64 *merged)
 {
-	u64 id = 0, pages = vmdedup_tree_count(&vmdedup_engine.stable);
+	u64 id = 0, last = vmdedup_space_newest();
+	u64 pages = vmdedup_tree_count(&vmdedup_engine.stable);
 	struct vmdedup_space *space;
 
 	*merged = 0;
-
-	while ((space = vmdedup_space_next(id))) {
+	while ((space = vmdedup_space_next(id, last))) {
 		id = space->id;
 		pages += get_mm_counter(space->mm, MM_ANONPAGES);
 		/* As the kernel counts them; what else it counts so is little. */

@@ -63,10 +63,10 @@ bool vmdedup_watch_pending(void)
 void vmdedup_watch_storms(void)
 {
 	struct vmdedup_news news = { .type = VMDEDUP_EVENT_COW_STORM };
+	u64 id = 0, last = vmdedup_space_newest();
 	struct vmdedup_space *space;
-	u64 id = 0;
 
-	while ((space = vmdedup_space_next(id))) {
+	while ((space = vmdedup_space_next(id, last))) {
 		id = space->id;
 		news.space = space;
 		if (vmdedup_space_storm(space, &news.merged, &news.broken))
