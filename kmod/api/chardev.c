@@ -17,6 +17,7 @@
 #include <uapi/linux/vmdedup.h>
 
 #include "../compat/compat.h"
+#include "../mm/access.h"
 #include "../mm/region.h"
 #include "../mm/unmerge.h"
 #include "../scan/engine.h"
@@ -82,14 +83,13 @@ static int target_get(struct target *target, pid_t nr)
 	put_pid(target->pid);
 	if (!target->mm)
 		return -ESRCH;
-	mmput_async(target->mm);
+	vmdedup_mm_put(target->mm);
 	return -EPERM;
 }
 
-/* The last user of an address space may wait for whatever its process had begun. */
 static void target_put(struct target *target)
 {
-	mmput_async(target->mm);
+	vmdedup_mm_put(target->mm);
 	put_pid(target->pid);
 }
 
@@ -121,7 +121,7 @@ static int register_survey(struct vmdedup_register_args *args,
 	if (!vmdedup_mm_wait(args->mm))
 		return -EINTR;
 	vmdedup_region_survey(args->mm, args->start, args->end, &survey);
-	mmap_read_unlock(args->mm);
+	vmdedup_mm_unlock(args->mm, false);
 
 	arg->eligible = survey.eligible;
 	arg->refused = 0;

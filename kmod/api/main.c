@@ -7,6 +7,7 @@
 
 #include <uapi/linux/vmdedup.h>
 
+#include "../mm/access.h"
 #include "../mm/exclude.h"
 #include "../mm/region.h"
 #include "../mm/reserve.h"
@@ -27,9 +28,12 @@ static int __init vmdedup_init(void)
 {
 	int err;
 
-	err = vmdedup_engine_init();
+	err = vmdedup_access_init();
 	if (err)
 		return err;
+	err = vmdedup_engine_init();
+	if (err)
+		goto exit_access;
 	err = vmdedup_netlink_init();
 	if (err)
 		goto exit_engine;
@@ -60,6 +64,8 @@ exit_netlink:
 	vmdedup_exclude_exit();
 exit_engine:
 	vmdedup_engine_exit();
+exit_access:
+	vmdedup_access_exit();
 	return err;
 }
 
@@ -74,6 +80,7 @@ static void __exit vmdedup_exit(void)
 	vmdedup_netlink_exit();
 	vmdedup_exclude_exit();
 	vmdedup_engine_exit();
+	vmdedup_access_exit();
 	/* kfree_rcu() of regions calls nothing of ours: no rcu_barrier(). */
 }
 

@@ -366,6 +366,7 @@ unsigned int vmdedup_merge_run(struct mm_struct *mm,
 	pmd_t *pmd;
 
 	mmap_assert_locked(mm);
+	opts->always_writing = vma && vma->vm_flags & VM_MERGEABLE;
 	if (vma)
 		reason = vmdedup_vma_skip(vma);
 	if (reason != VMDEDUP_ELIGIBLE) {
@@ -376,7 +377,7 @@ unsigned int vmdedup_merge_run(struct mm_struct *mm,
 	pmd = vmdedup_pmd(mm, addr, &next);
 	huge = pmd && vmdedup_pmd_is_huge(READ_ONCE(*pmd));
 	if (!opts->writing &&
-	    (vma->vm_flags & VM_MERGEABLE || (huge && opts->split)))
+	    (opts->always_writing || (huge && opts->split)))
 		return 0;
 	if (huge)
 		return merge_in_huge(vma, pmd, jobs, nr, opts, win, tally);

@@ -39,6 +39,7 @@ struct vmdedup_window {
  * @was_split: it was split just now; if that has mapped parts of it to the
  *	zero page already, they count as merged
  * @writing: the mmap_lock is held for writing
+ * @always_writing: out: of the mapping at hand that is so for each run
  * @drain: a page in the LRU cache of a CPU may be asked for, which drains
  *	those of all; is reset by the first run that does so
  */
@@ -47,6 +48,7 @@ struct vmdedup_merge_opts {
 	bool was_split;
 	bool drain;
 	bool writing;
+	bool always_writing;
 };
 
 unsigned int vmdedup_merge_run(struct mm_struct *mm,

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/mm.h>
-#include <linux/mmap_lock.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
@@ -10,6 +9,7 @@
 #include <linux/uaccess.h>
 #include <linux/xarray.h>
 
+#include "access.h"
 #include "charge.h"
 #include "ledger.h"
 #include "news.h"
@@ -157,15 +157,14 @@ bool vmdedup_region_enter(struct vmdedup_region *region, bool patient)
  * vmdedup_region_leave() - undo vmdedup_region_enter()
  * @region: the region
  *
- * If this was the last user of the address space, a workqueue takes it down:
- * that can take long, and even wait for the I/O of a process that hangs.
+ * No other lock is held: see vmdedup_mm_put().
  */
 void vmdedup_region_leave(struct vmdedup_region *region)
 {
 	struct mm_struct *mm = region->space->mm;
 
 	up_read(&region->sem);
-	mmput_async(mm);
+	vmdedup_mm_put(mm);
 }
 
 /**

@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <linux/atomic.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/nodemask.h>
 #include <linux/page_counter.h>
+#include <linux/xarray.h>
 
 #include "room.h"
 
 /* Memory that must be left over on the host: 1/64 of all. */
 #define LEAVE_SHIFT	6
-
-/* Pages that were promised to those who are making copies, and are not used yet. */
-static atomic64_t promised;
 
 /*
  * The reserve (reserve.c) is not counted on: it is there for those who write
@@ -60,75 +57,110 @@ static bool cgroup_has(struct mem_cgroup *memcg, unsigned long pages,
 	return used + pages <= READ_ONCE(memcg->memory.max);
 }
 
-/* Those above count, too. */
-static bool cgroups_have(struct mm_struct *mm, unsigned long pages)
+/* What a sum has of a cgroup. */
+static unsigned long sum_of(struct vmdedup_room_sum *sum,
+			    struct mem_cgroup *memcg)
+{
+	void *entry = sum ? xa_load(&sum->cgroups, (unsigned long)memcg) : NULL;
+
+	return entry ? xa_to_value(entry) : 0;
+}
+
+/* Those above count, too; besides what is in @sum, or NULL. */
+static bool cgroups_have(struct mm_struct *mm, unsigned long pages,
+			 struct vmdedup_room_sum *sum)
 {
 	struct mem_cgroup *own = get_mem_cgroup_from_mm(mm), *memcg;
 	unsigned long cache = own ? cache_of(own) : 0;
 	bool have = true;
 
 	for (memcg = own; memcg && have; memcg = parent_mem_cgroup(memcg))
-		have = !has_limit(memcg) || cgroup_has(memcg, pages, cache);
+		have = !has_limit(memcg) ||
+		       cgroup_has(memcg, pages + sum_of(sum, memcg), cache);
 	mem_cgroup_put(own);
 	return have;
 }
 
+static int cgroups_add(struct vmdedup_room_sum *sum, struct mm_struct *mm,
+		       unsigned long pages)
+{
+	struct mem_cgroup *own = get_mem_cgroup_from_mm(mm), *memcg;
+	int err = 0;
+
+	for (memcg = own; memcg && !err; memcg = parent_mem_cgroup(memcg))
+		if (has_limit(memcg))
+			err = xa_err(xa_store(&sum->cgroups, (unsigned long)memcg,
+					      xa_mk_value(sum_of(sum, memcg) + pages),
+					      GFP_KERNEL));
+	mem_cgroup_put(own);
+	return err;
+}
+
 #else
 
-static bool cgroups_have(struct mm_struct *mm, unsigned long pages)
+static bool cgroups_have(struct mm_struct *mm, unsigned long pages,
+			 struct vmdedup_room_sum *sum)
 {
 	return true;
 }
 
-#endif
-
-/**
- * vmdedup_room_on_host() - does the host have room, besides what is promised?
- * @pages: so many pages
- *
- * Any context.
- */
-bool vmdedup_room_on_host(u64 pages)
+static int cgroups_add(struct vmdedup_room_sum *sum, struct mm_struct *mm,
+		       unsigned long pages)
 {
-	return host_has(pages + max(atomic64_read(&promised), 0LL));
+	return 0;
 }
+
+#endif
 
 /**
  * vmdedup_room_for() - is there room for what one process needs now?
  * @mm: its address space; the caller keeps it
  * @pages: so many
  *
- * What is promised may be this. Does not sleep.
+ * Does not sleep.
  */
 bool vmdedup_room_for(struct mm_struct *mm, unsigned long pages)
 {
-	return host_has(pages) && cgroups_have(mm, pages);
+	return host_has(pages) && cgroups_have(mm, pages, NULL);
 }
 
 /**
- * vmdedup_room_promise() - is there room for what one process will need?
+ * vmdedup_room_sum_begin() - begin to add up what many processes need
+ * @sum: out; vmdedup_room_sum_end()
+ */
+void vmdedup_room_sum_begin(struct vmdedup_room_sum *sum)
+{
+	xa_init(&sum->cgroups);
+	sum->pages = 0;
+}
+
+/**
+ * vmdedup_room_sum_add() - one more
+ * @sum: what those before need
  * @mm: its address space; the caller keeps it
  * @pages: so many
  *
- * Others are promised what is left beside it. Of two who ask at once, both may be
- * refused. Does not sleep.
+ * Where its cgroups, or those above, have no room for it beside the others it is given
+ * none: it needs nothing of the host. So nobody adds more than the limit for them. May
+ * sleep.
  *
- * Return: true if so; vmdedup_room_used() is to be told of all of it.
+ * Return: 0 or -ENOMEM.
  */
-bool vmdedup_room_promise(struct mm_struct *mm, unsigned long pages)
+int vmdedup_room_sum_add(struct vmdedup_room_sum *sum, struct mm_struct *mm,
+			 unsigned long pages)
 {
-	if (host_has(atomic64_add_return(pages, &promised)) &&
-	    cgroups_have(mm, pages))
-		return true;
-	vmdedup_room_used(pages);
-	return false;
+	if (!cgroups_have(mm, pages, sum))
+		return 0;
+	sum->pages += pages;
+	return cgroups_add(sum, mm, pages);
 }
 
 /**
- * vmdedup_room_used() - what was promised is used by now, or not needed
- * @pages: so many pages
+ * vmdedup_room_sum_end() - does the host have room for all of it?
+ * @sum: is not to be used any more
  */
-void vmdedup_room_used(unsigned long pages)
+bool vmdedup_room_sum_end(struct vmdedup_room_sum *sum)
 {
-	atomic64_sub(pages, &promised);
+	xa_destroy(&sum->cgroups);
+	return host_has(sum->pages);
 }

@@ -10,10 +10,22 @@
 #define VMDEDUP_MM_ROOM_H
 
 #include <linux/mm_types.h>
+#include <linux/xarray.h>
 
-bool vmdedup_room_on_host(u64 pages);
+/**
+ * struct vmdedup_room_sum - what many processes need together
+ * @cgroups: those with a limit, and pages in them
+ * @pages: of the host
+ */
+struct vmdedup_room_sum {
+	struct xarray cgroups;
+	u64 pages;
+};
+
 bool vmdedup_room_for(struct mm_struct *mm, unsigned long pages);
-bool vmdedup_room_promise(struct mm_struct *mm, unsigned long pages);
-void vmdedup_room_used(unsigned long pages);
+void vmdedup_room_sum_begin(struct vmdedup_room_sum *sum);
+int vmdedup_room_sum_add(struct vmdedup_room_sum *sum, struct mm_struct *mm,
+			 unsigned long pages);
+bool vmdedup_room_sum_end(struct vmdedup_room_sum *sum);
 
 #endif /* VMDEDUP_MM_ROOM_H */

@@ -4,9 +4,9 @@
  * Who maps one is asked so seldom that page tables can be searched for it.
  */
 #include <linux/mm.h>
-#include <linux/mmap_lock.h>
 #include <linux/sched.h>
 
+#include "access.h"
 #include "sharers.h"
 #include "vma.h"
 #include "walk.h"
@@ -64,8 +64,8 @@ void vmdedup_sharers_find(struct vmdedup_region *region,
 {
 	struct mm_struct *mm = region->space->mm;
 	struct search search = { .sought = sought, .nr = nr };
+	unsigned int i, ticks = VMDEDUP_WAIT_STEPS;
 	unsigned long addr = region->start;
-	unsigned int i;
 
 	for (i = 0; i < nr; i++)
 		sought[i].mappings = 0;
@@ -79,12 +79,12 @@ void vmdedup_sharers_find(struct vmdedup_region *region,
 
 		if (!vmdedup_region_enter(region, false))
 			return;
-		if (!vmdedup_mm_lock(mm, false)) {
+		if (!vmdedup_mm_lock_step(mm, false, &ticks, &region->sem)) {
 			vmdedup_region_leave(region);
 			return;
 		}
 		addr = vmdedup_walk(mm, addr, region->end, &walker);
-		mmap_read_unlock(mm);
+		vmdedup_mm_unlock(mm, false);
 		vmdedup_region_leave(region);
 		cond_resched();
 	}

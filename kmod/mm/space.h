@@ -107,9 +107,5 @@ void vmdedup_space_merged(struct vmdedup_space *space, u64 pages);
 void vmdedup_space_refresh(struct vmdedup_space *space);
 enum vmdedup_policy vmdedup_space_policy(void);
 void vmdedup_space_set_policy(enum vmdedup_policy policy);
-bool vmdedup_mm_wait(struct mm_struct *mm);
-bool vmdedup_mm_lock(struct mm_struct *mm, bool patient);
-bool vmdedup_mm_lock_for(struct mm_struct *mm, bool patient, bool writing);
-void vmdedup_mm_unlock(struct mm_struct *mm, bool writing);
 
 #endif /* VMDEDUP_MM_SPACE_H */

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <linux/jiffies.h>
 #include <linux/mm.h>
-#include <linux/mmap_lock.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "../compat/compat.h"
 #include "../trace.h"
+#include "access.h"
 #include "ledger.h"
 #include "room.h"
 #include "unmerge.h"
+
+/* Ticks to wait for a region's mmap_lock, when all else was waited for others'. */
+#define GRACE	1
 
 /**
  * vmdedup_count_region() - count a region's pages by state
@@ -37,32 +39,51 @@ int vmdedup_count_region(struct vmdedup_region *region,
 			break;
 		}
 		addr = vmdedup_count(mm, addr, region->end, count);
-		mmap_read_unlock(mm);
+		vmdedup_mm_unlock(mm, false);
 		cond_resched();
 		if (fatal_signal_pending(current))
 			err = -EINTR;
 	}
-	mmput_async(mm);
+	vmdedup_mm_put(mm);
 	return err;
 }
 
-/*
- * Take an mmap_lock for reading. A process can keep its own for as long as it likes:
- * who unmerges that of all has so many ticks to wait, and once they are used up
- * tries a few times only.
+/**
+ * struct unmerging - a region that is being unmerged
+ * @region: with a reference, and its process kept
+ * @found: addresses of one page table's pages
+ * @patience: ticks that there are, for all regions; or NULL: no end of them
+ * @grace: ticks that there are for this one when those are used up
+ * @pages: so many have been given private copies
  */
-static int lock_mm(struct mm_struct *mm, unsigned long *patience)
+struct unmerging {
+	struct vmdedup_region *region;
+	unsigned long *found;
+	unsigned long *patience;
+	unsigned int grace;
+	u64 pages;
+};
+
+/* Take an mmap_lock for reading, for whom there is some patience. */
+static bool lock_in_time(struct unmerging *u)
 {
-	unsigned long began = jiffies;
+	unsigned long ticks = min_t(unsigned long, *u->patience, HZ);
+	unsigned int left = ticks + u->grace, waited;
 	bool locked;
 
-	if (patience) {
-		locked = vmdedup_mm_lock(mm, *patience);
-		*patience -= min(jiffies - began, *patience);
-	} else {
-		locked = vmdedup_mm_wait(mm);
-	}
-	if (locked)
+	locked = vmdedup_mm_lock(u->region->space->mm, false, &left, NULL);
+	waited = ticks + u->grace - left;
+	*u->patience -= min_t(unsigned long, waited, ticks);
+	if (waited > ticks)
+		u->grace -= waited - ticks;
+	return locked;
+}
+
+/* A process can keep its own for as long as it likes. */
+static int lock_mm(struct unmerging *u)
+{
+	if (u->patience ? lock_in_time(u) :
+			  vmdedup_mm_wait(u->region->space->mm))
 		return 0;
 	return fatal_signal_pending(current) ? -EINTR : -EBUSY;
 }
@@ -89,53 +110,43 @@ static int break_one(struct mm_struct *mm, unsigned long addr)
 
 /*
  * Break the mappings found in one page table, the mmap_lock being held.
- * Returns 0 or -ENOMEM.
+ * Returns 0, -ENOMEM, or -EINTR on a fatal signal.
  */
-static int break_found(struct mm_struct *mm, const unsigned long *found,
-		       unsigned int nr, u64 *pages)
+static int break_found(struct unmerging *u, unsigned int nr)
 {
 	unsigned int i;
-	int err = 0;
 
-	for (i = 0; i < nr && err != -ENOMEM; i++) {
-		err = break_one(mm, found[i]);
+	for (i = 0; i < nr; i++) {
+		int err = break_one(u->region->space->mm, u->found[i]);
+
+		if (err == -ENOMEM || err == -EINTR)
+			return err;
+		/* Any other error: the mapping has changed meanwhile. */
 		if (!err)
-			++*pages;
+			u->pages++;
 	}
-	/* Any other error: the mapping has changed meanwhile. */
-	return err == -ENOMEM ? err : 0;
+	return 0;
 }
 
-/* What is done, of the pages that were promised, is no longer to be. */
-static void keep_promise(unsigned long *promised, unsigned long pages)
+static int unmerge_mm(struct unmerging *u)
 {
-	pages = min(pages, *promised);
-	*promised -= pages;
-	vmdedup_room_used(pages);
-}
-
-static int unmerge_mm(struct vmdedup_region *region, unsigned long *found,
-		      unsigned long *patience, unsigned long *promised,
-		      u64 *pages)
-{
-	struct mm_struct *mm = region->space->mm;
-	unsigned long addr = region->start, end = region->end;
+	struct mm_struct *mm = u->region->space->mm;
+	unsigned long addr = u->region->start, end = u->region->end;
 	int err = 0;
 
 	while (addr < end && !err) {
 		unsigned int nr;
 
-		err = lock_mm(mm, patience);
+		err = lock_mm(u);
 		if (err)
 			return err;
-		addr = vmdedup_find_merged(mm, addr, end, found, &nr);
+		addr = vmdedup_find_merged(mm, addr, end, u->found, &nr);
 		/* Others may have used it since we looked. */
 		if (nr && !vmdedup_room_for(mm, nr))
 			err = -ENOMEM;
 		else
-			err = break_found(mm, found, nr, pages);
-		mmap_read_unlock(mm);
-		keep_promise(promised, nr);
+			err = break_found(u, nr);
+		vmdedup_mm_unlock(mm, false);
 		cond_resched();
 		if (!err && addr < end && fatal_signal_pending(current))
 			err = -EINTR;
@@ -144,21 +155,21 @@ static int unmerge_mm(struct vmdedup_region *region, unsigned long *found,
 }
 
 /* How many pages would be given private copies. */
-static int count_mm(struct vmdedup_region *region, unsigned long *found,
-		    unsigned long *patience, unsigned long *pages)
+static int count_mm(struct unmerging *u, unsigned long *pages)
 {
-	struct mm_struct *mm = region->space->mm;
-	unsigned long addr = region->start;
+	struct mm_struct *mm = u->region->space->mm;
+	unsigned long addr = u->region->start;
 
 	*pages = 0;
-	while (addr < region->end) {
+	while (addr < u->region->end) {
 		unsigned int nr;
-		int err = lock_mm(mm, patience);
+		int err = lock_mm(u);
 
 		if (err)
 			return err;
-		addr = vmdedup_find_merged(mm, addr, region->end, found, &nr);
-		mmap_read_unlock(mm);
+		addr = vmdedup_find_merged(mm, addr, u->region->end, u->found,
+					   &nr);
+		vmdedup_mm_unlock(mm, false);
 		*pages += nr;
 		cond_resched();
 		if (fatal_signal_pending(current))
@@ -192,37 +203,37 @@ static void thaw(struct vmdedup_region *region)
 	up_write(&region->sem);
 }
 
-static int unmerge_frozen(struct vmdedup_region *region, bool stay_frozen,
-			  unsigned long *found, unsigned long *patience,
-			  unsigned long *promised, u64 *pages)
+static int unmerge_frozen(struct unmerging *u, bool stay_frozen)
 {
+	struct vmdedup_region *region = u->region;
 	int err = freeze(region);
 
 	if (err)
 		return err;
-	err = unmerge_mm(region, found, patience, promised, pages);
+	err = unmerge_mm(u);
 	vmdedup_ledger_forget(region);
 	if (err || !stay_frozen)
 		thaw(region);
-	trace_vmdedup_unmerge(region->id, *pages, err);
+	trace_vmdedup_unmerge(region->id, u->pages, err);
 	return err;
 }
 
-/* All that is merged in it, if there is room for that; its process is kept. */
-static int unmerge(struct vmdedup_region *region, bool stay_frozen,
-		   unsigned long *found, unsigned long *patience, u64 *pages)
+/*
+ * All that is merged in it, if there is room for that now. Of that nothing is kept for
+ * it: who has others wait for his mmap_lock would keep it from them for as long. Two
+ * who are at it at once may both find less later, and end with -ENOMEM.
+ */
+static int unmerge(struct unmerging *u, bool stay_frozen)
 {
-	unsigned long promised;
+	unsigned long pages;
 	int err;
 
-	err = count_mm(region, found, patience, &promised);
+	err = count_mm(u, &pages);
 	if (err)
 		return err;
-	if (!vmdedup_room_promise(region->space->mm, promised))
+	if (!vmdedup_room_for(u->region->space->mm, pages))
 		return -ENOMEM;
-	err = unmerge_frozen(region, stay_frozen, found, patience, &promised, pages);
-	vmdedup_room_used(promised);
-	return err;
+	return unmerge_frozen(u, stay_frozen);
 }
 
 /* Room for the addresses of one page table's pages, or NULL. */
@@ -250,60 +261,68 @@ static unsigned long *found_alloc(void)
 int vmdedup_unmerge_region(struct vmdedup_region *region, bool stay_frozen,
 			   unsigned long *patience, u64 *pages)
 {
-	unsigned long *found = found_alloc();
+	struct unmerging u = {
+		.region = region,
+		.found = found_alloc(),
+		.patience = patience,
+		.grace = GRACE,
+	};
 	int err = -ENOENT;
 
 	*pages = 0;
-	if (!found)
+	if (!u.found)
 		return -ENOMEM;
 	if (mmget_not_zero(region->space->mm)) {
-		err = unmerge(region, stay_frozen, found, patience, pages);
-		/* As in vmdedup_region_leave(). */
-		mmput_async(region->space->mm);
+		err = unmerge(&u, stay_frozen);
+		vmdedup_mm_put(region->space->mm);
 	}
-	kfree(found);
+	kfree(u.found);
+	*pages = u.pages;
 	return err;
 }
 
 /* Add what a region needs; one that cannot be looked at now needs nothing. */
-static int add_region(struct vmdedup_region *region, unsigned long *found,
-		      unsigned long *patience, u64 *sum)
+static int add_region(struct unmerging *u, struct vmdedup_room_sum *sum)
 {
-	unsigned long pages = 0;
+	struct mm_struct *mm = u->region->space->mm;
+	unsigned long pages;
 	int err;
 
-	if (!mmget_not_zero(region->space->mm))
+	if (!mmget_not_zero(mm))
 		return 0;
-	err = count_mm(region, found, patience, &pages);
-	mmput_async(region->space->mm);
-	*sum += pages;
-	return err == -EINTR ? err : 0;
+	err = count_mm(u, &pages);
+	if (!err)
+		err = vmdedup_room_sum_add(sum, mm, pages);
+	vmdedup_mm_put(mm);
+	return err == -EBUSY ? 0 : err;
 }
 
 /**
  * vmdedup_unmerge_check() - has the host memory enough to unmerge every region?
  * @patience: ticks that there are to wait for processes that keep their mmap_lock
  *
- * May sleep.
+ * Of those that memory cgroups have room for, too. May sleep.
  *
  * Return: 0; -ENOMEM if it has not; -EINTR on a fatal signal.
  */
 int vmdedup_unmerge_check(unsigned long *patience)
 {
-	unsigned long *found = found_alloc();
-	struct vmdedup_region *region;
-	u64 id = 0, last = vmdedup_region_newest(), sum = 0;
+	struct unmerging u = { .found = found_alloc(), .patience = patience };
+	u64 id = 0, last = vmdedup_region_newest();
+	struct vmdedup_room_sum sum;
 	int err = 0;
 
-	if (!found)
+	if (!u.found)
 		return -ENOMEM;
-	while (!err && (region = vmdedup_region_next(id, last))) {
-		id = region->id;
-		err = add_region(region, found, patience, &sum);
-		vmdedup_region_put(region);
+	vmdedup_room_sum_begin(&sum);
+	while (!err && (u.region = vmdedup_region_next(id, last))) {
+		id = u.region->id;
+		u.grace = GRACE;
+		err = add_region(&u, &sum);
+		vmdedup_region_put(u.region);
 	}
-	kfree(found);
-	if (!err && !vmdedup_room_on_host(sum))
+	kfree(u.found);
+	if (!vmdedup_room_sum_end(&sum) && !err)
 		err = -ENOMEM;
 	return err;
 }

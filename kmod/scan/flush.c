@@ -5,7 +5,9 @@
  */
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
+#include <linux/rwsem.h>
 
+#include "../mm/access.h"
 #include "../mm/ledger.h"
 #include "engine.h"
 #include "recount.h"
@@ -74,9 +76,10 @@ static void merge_jobs(struct vmdedup_worker *worker,
 		.drain = worker->drain,
 	};
 	struct mm_struct *mm = region->space->mm;
+	unsigned int ticks = vmdedup_mm_ticks(worker->patient);
 	unsigned int i, table_end = 0;
 
-	if (!vmdedup_mm_lock(mm, worker->patient)) {
+	if (!vmdedup_mm_lock(mm, false, &ticks, &region->sem)) {
 		skip_jobs(region, jobs, nr, tally);
 		return;
 	}
@@ -95,14 +98,16 @@ static void merge_jobs(struct vmdedup_worker *worker,
 		len = vmdedup_jobs_run(jobs + i, nr - i, max);
 		done = merge_run(worker, region, jobs + i, len, &opts, tally);
 		i += done;
-		/* What needs it once does so mostly for all of a region; but splits. */
-		write = !done || (write && !opts.was_split);
+		write = !done || (write && opts.always_writing);
 		if (i < nr && (write != opts.writing || need_resched() ||
+			       rwsem_is_contended(&region->sem) ||
 			       mmap_lock_is_contended(mm))) {
 			vmdedup_mm_unlock(mm, opts.writing);
 			cond_resched();
 			opts.writing = write;
-			if (!vmdedup_mm_lock_for(mm, worker->patient, write)) {
+			/* Somebody waits to have the region; or for too long. */
+			if (rwsem_is_contended(&region->sem) ||
+			    !vmdedup_mm_lock(mm, write, &ticks, &region->sem)) {
 				skip_jobs(region, jobs + i, nr - i, tally);
 				goto out;
 			}

@@ -14,9 +14,9 @@
  */
 #include <linux/ktime.h>
 #include <linux/mm.h>
-#include <linux/mmap_lock.h>
 #include <linux/sched/signal.h>
 
+#include "../mm/access.h"
 #include "../mm/visit.h"
 #include "engine.h"
 #include "recount.h"
@@ -53,6 +53,7 @@ bool vmdedup_recount_region(struct vmdedup_region *region, bool patient,
 			    bool (*go_on)(void))
 {
 	struct mm_struct *mm = region->space->mm;
+	unsigned int ticks = VMDEDUP_WAIT_STEPS;
 	unsigned long addr = region->start;
 	struct vmdedup_visit visit;
 
@@ -64,12 +65,12 @@ bool vmdedup_recount_region(struct vmdedup_region *region, bool patient,
 		if ((go_on && !go_on()) || fatal_signal_pending(current) ||
 		    !vmdedup_region_enter(region, patient))
 			break;
-		if (!vmdedup_mm_lock(mm, patient)) {
+		if (!vmdedup_mm_lock_step(mm, patient, &ticks, &region->sem)) {
 			vmdedup_region_leave(region);
 			break;
 		}
 		addr = vmdedup_count_chunk(mm, addr, &visit, &seen);
-		mmap_read_unlock(mm);
+		vmdedup_mm_unlock(mm, false);
 		vmdedup_region_leave(region);
 		vmdedup_visit_step(&visit, addr, &seen);
 		cond_resched();

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/mm.h>
-#include <linux/mmap_lock.h>
 #include <linux/sched.h>
 
 #include "../core/content.h"
+#include "../mm/access.h"
 #include "../mm/ledger.h"
 #include "../trace.h"
 #include "engine.h"
@@ -45,6 +45,7 @@ void vmdedup_segment_begin(struct vmdedup_worker *worker,
 	worker->visit.pass = pass;
 	vmdedup_spare_begin(worker);
 	memset(&worker->part, 0, sizeof(worker->part));
+	worker->ticks = VMDEDUP_WAIT_STEPS;
 }
 
 /* One page is as good as any: guests' memory is kept on a node as a whole. */
@@ -97,12 +98,13 @@ bool vmdedup_segment_step(struct vmdedup_worker *worker, unsigned long *addr)
 	set_domain(worker);
 	if (!vmdedup_region_enter(region, worker->patient))
 		return false;
-	if (!vmdedup_mm_lock(mm, worker->patient)) {
+	if (!vmdedup_mm_lock_step(mm, worker->patient, &worker->ticks,
+				  &region->sem)) {
 		vmdedup_region_leave(region);
 		return false;
 	}
 	nr = sample(worker, addr, &walked);
-	mmap_read_unlock(mm);
+	vmdedup_mm_unlock(mm, false);
 	vmdedup_region_leave(region);
 
 	vmdedup_visit_step(&worker->visit, *addr, &worker->chunk.seen);

@@ -42,6 +42,7 @@
  * @spare: a candidate allocated in advance, within a segment: see spare.c
  * @frame: likewise, a frame
  * @waits: how often memory for them may be waited for
+ * @ticks: how long may be waited for its mmap_lock, in the segment
  * @region: the region being scanned; the jobs may be of others, too
  * @domain: its trust domain, as of the chunk at hand
  * @seed: of checksums in that domain
@@ -67,6 +68,7 @@ struct vmdedup_worker {
 	struct vmdedup_cand *spare;
 	struct vmdedup_frame *frame;
 	unsigned int waits;
+	unsigned int ticks;
 	struct vmdedup_region *region;
 	u64 domain;
 	u64 seed;

@@ -4,6 +4,7 @@
  * and merging and unmerging where memory, or a memory cgroup, has no room for it.
  */
 #include <sched.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -38,6 +39,16 @@ FIXTURE_TEARDOWN(limits)
 	peer_stop(&self->peer[1]);
 	chmod(VD_DEV, 0660);
 	vd_end(self->fd);
+}
+
+static bool more_regions(long long n)
+{
+	return vd_stat("regions") > n;
+}
+
+static bool more_scans(long long n)
+{
+	return vd_stat("full_scans") > n;
 }
 
 /* In a peer: its files, and its memory. */
@@ -221,6 +232,58 @@ static uint64_t do_register_of(uint64_t pid, uint64_t addr, uint64_t c)
 	if (file[0] < 0)
 		file[0] = vd_open();
 	return file[0] < 0 ? -file[0] : -vd_register_raw(file[0], &r);
+}
+
+/* How many there are for who goes through all of them, and what each is made of. */
+#define RING 32
+#define RING_PAGES 4096
+
+/* Remove and register one after the other, for ever. */
+static uint64_t do_go_round(uint64_t b, uint64_t c, uint64_t d)
+{
+	static uint64_t id[RING];
+	volatile char sum = 0;
+	int fd = vd_open();
+	char *mem;
+
+	(void)b;
+	(void)c;
+	(void)d;
+	mem = pg_map(RING * RING_PAGES);
+	if (fd < 0 || !mem)
+		return 1;
+	for (size_t i = 0; i < (size_t)RING * RING_PAGES; i++)
+		sum += mem[i * PG];
+	for (size_t i = 0;; i = (i + 1) % RING) {
+		/* Not side by side. */
+		if (id[i] && vd_unregister(fd, id[i], 0, NULL))
+			return 1;
+		if (vd_register(fd, mem + i * RING_PAGES * PG,
+				(RING_PAGES - 1) * PG, &id[i]))
+			return 1;
+	}
+}
+
+/*
+ * There is always one more, with a larger id, for who takes longer to look at one than
+ * it takes to register one: who unmerges all, or counts, goes as far as the newest.
+ */
+TEST_F(limits, come_to_an_end)
+{
+	struct peer *p = self->peer;
+	long long scans;
+
+	ASSERT_EQ(0, vd_set("max_regions", 2 * RING));
+	ASSERT_EQ(0, peer_call(&p[0], do_setuid, USER, 0, 0));
+	ASSERT_EQ(0, peer_send(&p[0], do_go_round, 0, 0, 0));
+	EXPECT_TRUE(in_the_end(more_regions, RING - 2));
+	EXPECT_EQ(0, vd_set("run", 2));
+	EXPECT_EQ(0, vd_set_text("domain_policy", "host"));
+	ASSERT_EQ(0, vd_set("scan_rate", 1000000000));
+	ASSERT_EQ(0, vd_set("run", 1));
+	scans = vd_stat("full_scans");
+	EXPECT_TRUE(in_the_end(more_scans, scans + 3));
+	EXPECT_EQ(SIGKILL, peer_kill(&p[0]));
 }
 
 TEST_F(limits, of_who_registers_others)
@@ -414,6 +477,37 @@ TEST_F(unmerge, more_than_the_host_has)
 	EXPECT_TRUE(pfn_is_zero_page(pm_pfn(mem)));
 	EXPECT_EQ(0, vd_unregister(self->fd, id, 0, NULL));
 	munmap(mem, (pages + 1) * PG);
+}
+
+/*
+ * Pages that are mapped to the zero page cost their process nothing: as many as the
+ * host could not replace. Returns the id, or 0.
+ */
+static uint64_t do_register_zero(uint64_t pages, uint64_t b, uint64_t c)
+{
+	volatile char sum = 0;
+	char *mem = pg_map(pages);
+
+	(void)b;
+	(void)c;
+	for (size_t i = 0; mem && i < pages; i++)
+		sum += mem[i * PG];
+	return mem ? do_register((uintptr_t)mem, pages, 0) : 0;
+}
+
+/* What its own limit keeps somebody from having is not to be had of the host. */
+TEST_F(unmerge, nobody_keeps_others_merged)
+{
+	size_t pages = meminfo_kb("MemTotal") * 1024 / PG;
+
+	if (pages > (16UL << 30) / PG)
+		SKIP(return, "too much memory to exceed it");
+	ASSERT_NE(0, peer_call(&self->guest, do_register_zero, pages, 0, 0));
+	ASSERT_EQ(0, leave_room(CHILD, 2 * N + N / 2));
+	ASSERT_EQ(2 * N, shared(self));
+	EXPECT_EQ(-ENOMEM, vd_set("run", 2));
+	EXPECT_EQ(0, shared(self));
+	EXPECT_EQ(0, vd_stat("pages_shared"));
 }
 
 /* Merging at the limit of a memory cgroup. */
