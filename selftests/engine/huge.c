@@ -6,6 +6,8 @@
  * contents has its shared frame before a huge page comes; what splitting it
  * would save is then known exactly.
  */
+#include <sys/wait.h>
+
 #include "kselftest_harness.h"
 #include "util.h"
 
@@ -183,6 +185,28 @@ TEST_F(huge, all_or_nothing_at)
 }
 
 /* No frame exists yet: the two are each other's only partner. */
+/*
+ * While a child may have it, a write fault locks it without the mmap_lock, and 6.12
+ * loses what is locked when it is to be split; until it was written to, that is so when
+ * the child has gone, too.
+ */
+TEST_F(huge, a_child_had_it)
+{
+	pid_t child;
+
+	fill_huge(self->huge, HPAGE_NR);
+	child = fork();
+	if (!child)
+		_exit(0);
+	ASSERT_LT(0, child);
+	ASSERT_EQ(child, waitpid(child, NULL, 0));
+	ASSERT_EQ(1, huge_pages(self->huge, 1));
+	ASSERT_EQ(0, vd_merge(self->fd, 0, NULL));
+	EXPECT_EQ(1, huge_pages(self->huge, 1));
+	EXPECT_EQ(0, wrong_huge(self->huge, HPAGE_NR));
+	expect_split(_metadata, self, HPAGE_NR);
+}
+
 TEST_F(huge, two_equal_huge_pages)
 {
 	char *second = self->huge + HPAGE;
