@@ -72,8 +72,12 @@ static unsigned int nr_guests;
 /* The number of the last search, and how far it has come. */
 static unsigned int search;
 static struct vmdedup_kvm_walk walk;
-/* How often memory may be waited for until it ends. */
+/*
+ * How often memory may be waited for until it ends; not for processes with a number up
+ * to this, for which it was in the search before; and for which it was last.
+ */
 static unsigned int waits;
+static pid_t waited_before, waited_last;
 /* Virtual machines of processes beyond the limits: in it so far, and in the last. */
 static u64 turned_away, turned_away_last;
 /* Too large for the stack, and needed in each poll. */
@@ -106,12 +110,13 @@ static void tell_limit(kuid_t payer, const char *what, int err)
 			err == -EDQUOT ? "that user has" : "all together have");
 }
 
-/* May once more be waited for memory? */
+/* May once more be waited for memory? In turn: some may never have any. */
 static bool may_wait(void)
 {
-	if (!waits)
+	if (!waits || walk.nr <= waited_before)
 		return false;
 	waits--;
+	waited_last = walk.nr;
 	return true;
 }
 
@@ -396,6 +401,8 @@ static bool go_on(u64 deadline)
 
 	if (!walk.nr) {
 		search++;
+		/* Where none were left, others have theirs now. */
+		waited_before = waits ? 0 : waited_last;
 		waits = WAITS;
 		turned_away = 0;
 		walk.nr = 1;

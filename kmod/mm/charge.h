@@ -4,6 +4,7 @@
 #define VMDEDUP_MM_CHARGE_H
 
 #include <linux/memcontrol.h>
+#include <linux/sched.h>
 #include <linux/sched/mm.h>
 
 /**
@@ -15,6 +16,19 @@ struct vmdedup_charge {
 	struct mem_cgroup *memcg;
 	struct mem_cgroup *old;
 };
+
+/*
+ * A cgroup above memory.high has whoever charges it reclaim and sleep for what he has
+ * charged so far: on his way to user space, which a thread of ours never is, or when he
+ * charges next and may sleep. That is not to be paid for all cgroups by the next one.
+ */
+static inline void vmdedup_charge_forgive(void)
+{
+#ifdef CONFIG_MEMCG
+	if (current->flags & PF_KTHREAD)
+		current->memcg_nr_pages_over_high = 0;
+#endif
+}
 
 /**
  * vmdedup_charge_begin() - charge a process' memory cgroup
@@ -39,6 +53,7 @@ static inline void vmdedup_charge_end(struct vmdedup_charge *charge)
 {
 	set_active_memcg(charge->old);
 	mem_cgroup_put(charge->memcg);
+	vmdedup_charge_forgive();
 }
 
 /**
