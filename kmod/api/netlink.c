@@ -332,5 +332,3 @@ void vmdedup_netlink_exit(void)
 	vmdedup_netlink_cast_exit();
 	genl_unregister_family(&vmdedup_family);
 }
-
-MODULE_ALIAS_GENL_FAMILY(VMDEDUP_GENL_NAME);
