@@ -150,13 +150,11 @@ static struct sweep sweep_locked(void)
 		.release = sweep_release,
 	};
 	struct sweep sweep = {};
-	u64 began = ktime_get_ns();
 
 	lockdep_assert_held(&sweep_lock);
 	vmdedup_tree_sweep(&vmdedup_engine.stable, &ops, &sweep);
 	vmdedup_quarantine_mappings(&sweep.shared, &sweep.sharing);
 	sweep_ended = ktime_get_ns();
-	sweep_took = sweep_ended - began;
 	vmdedup_account_event(VMDEDUP_EV_frames_freed, sweep.freed);
 	spin_lock(&last_lock);
 	last_sweep = sweep;
@@ -244,8 +242,13 @@ bool vmdedup_account_sweep_if_due(u64 *saved)
 	if (!mutex_trylock(&sweep_lock))
 		return false;
 	due = sweep_is_due();
-	if (due)
+	if (due) {
+		u64 began = ktime_get_ns();
+
 		sweep = sweep_locked();
+		/* Others may have less CPU time, and take many times as long. */
+		sweep_took = sweep_ended - began;
+	}
 	mutex_unlock(&sweep_lock);
 	if (due)
 		*saved = (sweep.sharing + zero_pages()) << PAGE_SHIFT;

@@ -140,7 +140,8 @@ int vmdedup_merge_now(struct vmdedup_merge_request *req)
 		err = request_each(worker, req, recount_region);
 	vmdedup_worker_free(worker);
 	/* The scanner's passes do these; when it is off, do so here. */
-	if (!err && READ_ONCE(vmdedup_tunables.run) != VMDEDUP_SCANNING) {
+	if (req->total.ev[VMDEDUP_EV_pages_scanned] &&
+	    READ_ONCE(vmdedup_tunables.run) != VMDEDUP_SCANNING) {
 		request_age();
 		vmdedup_watch_storms();
 	}
