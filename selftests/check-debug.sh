@@ -47,9 +47,9 @@ stage "soak-$kernel" env KERNEL="$kernel" selftests/soak.sh
 stage "discovery-machines-$kernel" suite "$kernel" discovery-machines 1800 \
 	"$root/selftests/kvm/discovery.sh" "$BUILD/engine" "$modules" machines
 stage "kvm-$kernel" kvm_suite "$kernel" kvm 5400 \
-	"$root/selftests/kvm/run.sh" "$modules/vmdedup.ko"
+	env VMDEDUP_PATIENCE=4 "$root/selftests/kvm/run.sh" "$modules/vmdedup.ko"
 stage "migrate-$kernel" kvm_suite "$kernel" migrate 5400 \
-	"$root/selftests/kvm/migrate.sh" "$modules/vmdedup.ko"
+	env VMDEDUP_PATIENCE=4 "$root/selftests/kvm/migrate.sh" "$modules/vmdedup.ko"
 
 # What is skipped where memory management has assertions, two of which are wrong.
 kernel=${kernel%-debug}-noassert

@@ -83,10 +83,14 @@ compare()
 	return 1
 }
 
+# All limits are for what hangs; on a kernel that is slow they are so many times as long.
+patience=${VMDEDUP_PATIENCE:-1}
+export GUEST_HANG=$((150 * patience)) GUEST_TIMEOUT=$((300 * patience))
+
 # wait_until SECONDS COMMAND...
 wait_until()
 {
-	local -i end=$((SECONDS + $1))
+	local -i end=$((SECONDS + $1 * patience))
 
 	shift
 	until "$@"; do
@@ -206,9 +210,11 @@ loop_stop()
 	}
 }
 
-# khugepaged MILLISECONDS: how often it makes pages into huge ones.
+# khugepaged MILLISECONDS: how often it makes pages into huge ones. It stays asleep where
+# it asserts: see lab/noassert.config.
 khugepaged()
 {
+	[ "$1" = $khugepaged_asleep ] || [[ $(uname -r) != *-debug ]] || return 0
 	echo "$1" >/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs
 }
 
