@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <linux/capability.h>
-#include <linux/cred.h>
+#include <linux/mm.h>
 #include <linux/mmap_lock.h>
+#include <linux/module.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
-#include <linux/user_namespace.h>
 #include <linux/workqueue.h>
 
 #include "../compat/compat.h"
@@ -102,28 +102,40 @@ void vmdedup_mm_unlock(struct mm_struct *mm, bool writing)
 static void end_work(struct work_struct *work)
 {
 	mmput(container_of(work, struct mm_struct, async_put_work));
+	module_put(THIS_MODULE);
+}
+
+/* May the end of an address space wait for I/O that somebody else is to end? */
+static bool may_hang(struct mm_struct *mm)
+{
+#ifdef CONFIG_AIO
+	return rcu_access_pointer(mm->ioctx_table);
+#else
+	return false;
+#endif
 }
 
 /**
  * vmdedup_mm_put() - let go of an address space that was kept by mm_users
- * @mm: which; no lock is held
+ * @mm: which
  *
- * If this was its last user, the memory comes to its end. The scanner, and who is
- * privileged, leave that to a workqueue: of our own, since what is queued may wait for
- * I/O that never ends, and mmput_async() would have everybody else's work in the
- * system's wait behind it. Who is not, ends it himself, or he could have the queue full
- * of such. May sleep.
+ * If this was its last user, the memory comes to its end, which a workqueue sees to. If
+ * that may take for ever, it is one of our own: it would have all else that is in the
+ * system's wait. While it is at that the module is in use. Does not sleep.
  */
 void vmdedup_mm_put(struct mm_struct *mm)
 {
-	if (!(current->flags & PF_KTHREAD) &&
-	    !ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN)) {
-		mmput(mm);
+	if (!may_hang(mm)) {
+		mmput_async(mm);
 		return;
 	}
-	/* Not the last one, or the only one: then nobody else queues it. */
+	/* Who is the only one is so until mmput(): nobody else queues it. */
 	if (atomic_add_unless(&mm->mm_users, -1, 1))
 		return;
+	if (!try_module_get(THIS_MODULE)) {
+		mmput_async(mm);
+		return;
+	}
 	INIT_WORK(&mm->async_put_work, end_work);
 	queue_work(ends, &mm->async_put_work);
 }
@@ -144,7 +156,7 @@ int vmdedup_access_init(void)
 /**
  * vmdedup_access_exit() - to be called last
  *
- * Waits for address spaces that end: the code that ends them is ours. May sleep.
+ * What is queued has let go of the module; it may be about to return. May sleep.
  */
 void vmdedup_access_exit(void)
 {

@@ -157,7 +157,7 @@ bool vmdedup_region_enter(struct vmdedup_region *region, bool patient)
  * vmdedup_region_leave() - undo vmdedup_region_enter()
  * @region: the region
  *
- * No other lock is held: see vmdedup_mm_put().
+ * If this was the last user of the address space: see vmdedup_mm_put().
  */
 void vmdedup_region_leave(struct vmdedup_region *region)
 {
@@ -416,7 +416,9 @@ static int region_link(struct vmdedup_register_args *args, struct parts *parts)
 	if (err)
 		return err;
 	region->space = space;
+	/* Before anybody can find it: see vmdedup_region_next(). */
 	region->id = last_id + 1;
+	WRITE_ONCE(last_id, region->id);
 	list_add_tail(&region->node, &space->regions);
 	/* From here on others can find it: all members are set. */
 	err = xa_err(xa_store(&regions, region->id, region, GFP_KERNEL));
@@ -427,7 +429,6 @@ static int region_link(struct vmdedup_register_args *args, struct parts *parts)
 		return err;
 	}
 	parts->region = NULL;
-	WRITE_ONCE(last_id, region->id);
 	registry_changed(1);
 	return 0;
 }

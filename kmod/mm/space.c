@@ -174,7 +174,9 @@ int vmdedup_space_make(struct vmdedup_space *space,
 	kref_init(&space->ref);
 	INIT_LIST_HEAD(&space->regions);
 	spin_lock_init(&space->lock);
+	/* As with regions. */
 	space->id = last_id + 1;
+	WRITE_ONCE(last_id, space->id);
 	space->mm = args->mm;
 	space->pid = args->pid;
 	space->uid = args->uid;
@@ -188,7 +190,6 @@ int vmdedup_space_make(struct vmdedup_space *space,
 		put_pid(space->pid);
 		return err;
 	}
-	WRITE_ONCE(last_id, space->id);
 	WRITE_ONCE(nr_spaces, nr_spaces + 1);
 	return 0;
 }
