@@ -24,15 +24,19 @@ static DEFINE_MUTEX(tunable_lock);
 #define UNMERGE_PATIENCE	(30 * HZ)
 
 /*
- * One after the other; those that cannot be unmerged do not keep the others from it.
- * Returns 0, or what was wrong with the first of them.
+ * How often those are looked for that were registered meanwhile: as guests are that have
+ * their memory in other slots by then. Who does so for ever has himself to blame.
  */
-static int unmerge_each(unsigned long *patience)
+#define UNMERGE_ROUNDS	3
+
+/*
+ * Those after an id, one after the other; those that cannot be unmerged do not keep the
+ * others from it. Returns @err, or if that is 0 what was wrong with the first of them.
+ */
+static int unmerge_after(u64 id, u64 last, unsigned long *patience, int err)
 {
 	struct vmdedup_region *region;
-	/* What comes from now on has nothing merged. */
-	u64 id = 0, last = vmdedup_region_newest(), pages;
-	int err = 0;
+	u64 pages;
 
 	while (err != -EINTR && (region = vmdedup_region_next(id, last))) {
 		int one = vmdedup_unmerge_region(region, false, patience,
@@ -45,6 +49,22 @@ static int unmerge_each(unsigned long *patience)
 			err = one;
 		vmdedup_region_put(region);
 	}
+	return err;
+}
+
+static int unmerge_each(void)
+{
+	unsigned long patience = UNMERGE_PATIENCE;
+	unsigned int round;
+	u64 done = 0;
+	int err = 0;
+
+	for (round = 0; round < UNMERGE_ROUNDS; round++) {
+		u64 last = vmdedup_region_newest();
+
+		err = unmerge_after(done, last, &patience, err);
+		done = last;
+	}
 	vmdedup_account_sweep();
 	return err;
 }
@@ -55,18 +75,17 @@ static int unmerge_each(unsigned long *patience)
  */
 static int unmerge_all(unsigned int old)
 {
-	unsigned long patience = UNMERGE_PATIENCE;
 	int err;
 
 	WRITE_ONCE(vmdedup_tunables.run, VMDEDUP_UNMERGED);
 	vmdedup_engine_void_jobs();
 	/* All of it or nothing, as far as can be known of the host's memory. */
-	err = vmdedup_unmerge_check(&patience);
+	err = vmdedup_unmerge_check();
 	if (err) {
 		WRITE_ONCE(vmdedup_tunables.run, old);
 		return err;
 	}
-	err = unmerge_each(&patience);
+	err = unmerge_each();
 	/* What was undone is not to be done again at once. */
 	if (err)
 		WRITE_ONCE(vmdedup_tunables.run, VMDEDUP_STOPPED);

@@ -11,8 +11,8 @@
 #include "room.h"
 #include "unmerge.h"
 
-/* Ticks to wait for a region's mmap_lock, when all else was waited for others'. */
-#define GRACE	1
+/* Ticks to wait for a region's mmap_lock, besides what patience there is for all. */
+#define GRACE	10
 
 /**
  * vmdedup_count_region() - count a region's pages by state
@@ -53,7 +53,7 @@ int vmdedup_count_region(struct vmdedup_region *region,
  * @region: with a reference, and its process kept
  * @found: addresses of one page table's pages
  * @patience: ticks that there are, for all regions; or NULL: no end of them
- * @grace: ticks that there are for this one when those are used up
+ * @grace: ticks that there are for this one besides
  * @pages: so many have been given private copies
  */
 struct unmerging {
@@ -299,15 +299,15 @@ static int add_region(struct unmerging *u, struct vmdedup_room_sum *sum)
 
 /**
  * vmdedup_unmerge_check() - has the host memory enough to unmerge every region?
- * @patience: ticks that there are to wait for processes that keep their mmap_lock
  *
  * Of those that memory cgroups have room for, too. May sleep.
  *
  * Return: 0; -ENOMEM if it has not; -EINTR on a fatal signal.
  */
-int vmdedup_unmerge_check(unsigned long *patience)
+int vmdedup_unmerge_check(void)
 {
-	struct unmerging u = { .found = found_alloc(), .patience = patience };
+	unsigned long patience = 0;
+	struct unmerging u = { .found = found_alloc(), .patience = &patience };
 	u64 id = 0, last = vmdedup_region_newest();
 	struct vmdedup_room_sum sum;
 	int err = 0;

@@ -10,6 +10,6 @@ int vmdedup_count_region(struct vmdedup_region *region,
 			 struct vmdedup_count *count);
 int vmdedup_unmerge_region(struct vmdedup_region *region, bool stay_frozen,
 			   unsigned long *patience, u64 *pages);
-int vmdedup_unmerge_check(unsigned long *patience);
+int vmdedup_unmerge_check(void);
 
 #endif /* VMDEDUP_MM_UNMERGE_H */
