@@ -244,8 +244,8 @@ static unsigned int prefilter(struct vm_area_struct *vma,
  * keeps the reference that it has taken: the huge page would never be freed. Whoever
  * locks one by way of a mapping, as madvise() and ksmd do, is kept out by the
  * mmap_lock, which is held for writing; but not a write fault, which may do with the
- * lock of the mapping alone, and locks what it is not known to be the only owner of:
- * such as a child may have had, by fork. Reclaim and compaction take them off the LRU
+ * lock of the mapping alone, and locks what is not exclusive: vmdedup_look_pmd() skips
+ * that. Reclaim and compaction take them off the LRU
  * list before they lock them, and who moves one on request does, too. What is left is
  * the moment between this and the call, in which the shrinker of huge pages that are
  * partly unmapped, or memory failure, may lock it.
@@ -263,7 +263,6 @@ static bool may_split(struct vm_area_struct *vma, pmd_t *pmd)
 		/* It may be the huge zero page by now, or one that is skipped. */
 		look = vmdedup_look_pmd(val);
 		may = look.kind == VMDEDUP_PAGE &&
-		      PageAnonExclusive(look.page) &&
 		      folio_test_lru(page_folio(look.page)) &&
 		      folio_ref_count(page_folio(look.page)) == 1 &&
 		      vmdedup_look_closely(vma, look.page) == VMDEDUP_ELIGIBLE;

@@ -132,16 +132,12 @@ bool vmdedup_folio_given_up(struct folio *folio, bool entry_dirty)
 	       !folio_test_dirty(folio);
 }
 
-/* Have others mapped this page, since a fork? Either size. */
+/* Have others mapped this page, since a fork? A small one. */
 static bool mapped_elsewhere(struct page *page)
 {
-	struct folio *folio = page_folio(page);
-
 	if (PageAnonExclusive(page))
 		return false;
-	if (folio_test_large(folio))
-		return folio_entire_mapcount(folio) > 1;
-	return atomic_read(&folio->_mapcount) > 0; /* counts from -1 */
+	return atomic_read(&page_folio(page)->_mapcount) > 0; /* counts from -1 */
 }
 
 /* What both sizes of anonymous pages are checked for. */
@@ -225,7 +221,8 @@ struct vmdedup_look vmdedup_look_pmd(pmd_t pmd)
 	reason = folio_skip(folio, pmd_dirty(pmd));
 	if (reason != VMDEDUP_ELIGIBLE)
 		return skip(reason);
-	if (mapped_elsewhere(look.page))
+	/* Even if others have it no more: see may_split(). */
+	if (!PageAnonExclusive(look.page))
 		return skip(VMDEDUP_SKIP_FORKED);
 	if (pmd_uffd_wp(pmd))
 		return skip(VMDEDUP_SKIP_UFFD);
