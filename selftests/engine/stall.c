@@ -313,10 +313,19 @@ static bool goes(FIXTURE_DATA(stall) *self)
 	return false;
 }
 
-/* Who uses its memory last is not made to wait for the end of it. */
+static bool used_by(long long n)
+{
+	return read_number("/sys/module/vmdedup/refcnt") <= n;
+}
+
+/*
+ * Who uses its memory last is not made to wait for the end of it, nor is anything else of
+ * the kernel's: something of the module's own does, which is not unloaded meanwhile.
+ */
 static void ends_elsewhere(struct __test_metadata *_metadata,
 			   FIXTURE_DATA(stall) *self, peer_fn fn)
 {
+	long long users;
 	bool gone = false;
 	int i;
 
@@ -338,7 +347,9 @@ static void ends_elsewhere(struct __test_metadata *_metadata,
 	}
 	TH_LOG("attempt %d", i);
 	EXPECT_TRUE(gone);
+	users = read_number("/sys/module/vmdedup/refcnt");
 	slowfs_answer(&self->fs, SLOWFS_READS);
+	EXPECT_TRUE(in_the_end(used_by, users - 1));
 	EXPECT_EQ(SIGKILL, peer_kill(&self->owner));
 }
 
