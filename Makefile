@@ -7,7 +7,7 @@
 #   make demo               de-duplicate live KVM guests in a virtual KVM host
 #   make check              all tests that decide whether a change is good
 #   make check-all          more of them, for hours: on the debug kernels, too
-#   make check-debug        the engine's tests on a kernel with KASAN and lockdep
+#   make check-debug        nearly all of them on a kernel with KASAN and lockdep
 #   make check-kcsan        some of them on one that looks for data races
 #   make coverage           which lines of the modules they reach
 #   make soak               all at once and at random, for 15 minutes (SOAK_SECONDS)
@@ -96,7 +96,7 @@ check-all: packages-check
 	selftests/check-kcsan.sh
 	selftests/soak.sh
 
-# The engine's tests on a kernel with KASAN, lockdep and more; takes an hour.
+# The engine's tests and those with guests on a kernel with KASAN, lockdep and more.
 .PHONY: check-debug
 check-debug: packages-check
 	selftests/check-debug.sh
