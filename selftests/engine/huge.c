@@ -184,7 +184,6 @@ TEST_F(huge, all_or_nothing_at)
 	expect_split(_metadata, self, 512);
 }
 
-/* No frame exists yet: the two are each other's only partner. */
 /*
  * While a child may have it, a write fault locks it without the mmap_lock, and 6.12
  * loses what is locked when it is to be split; until it was written to, that is so when
@@ -207,6 +206,7 @@ TEST_F(huge, a_child_had_it)
 	expect_split(_metadata, self, HPAGE_NR);
 }
 
+/* No frame exists yet: the two are each other's only partner. */
 TEST_F(huge, two_equal_huge_pages)
 {
 	char *second = self->huge + HPAGE;

@@ -41,16 +41,6 @@ FIXTURE_TEARDOWN(limits)
 	vd_end(self->fd);
 }
 
-static bool more_regions(long long n)
-{
-	return vd_stat("regions") > n;
-}
-
-static bool more_scans(long long n)
-{
-	return vd_stat("full_scans") > n;
-}
-
 /* In a peer: its files, and its memory. */
 static int file[3] = { -1, -1, -1 };
 static char *room;
@@ -242,7 +232,6 @@ static uint64_t do_register_of(uint64_t pid, uint64_t addr, uint64_t c)
 static uint64_t do_go_round(uint64_t b, uint64_t c, uint64_t d)
 {
 	static uint64_t id[RING];
-	volatile char sum = 0;
 	int fd = vd_open();
 	char *mem;
 
@@ -252,8 +241,7 @@ static uint64_t do_go_round(uint64_t b, uint64_t c, uint64_t d)
 	mem = pg_map(RING * RING_PAGES);
 	if (fd < 0 || !mem)
 		return 1;
-	for (size_t i = 0; i < (size_t)RING * RING_PAGES; i++)
-		sum += mem[i * PG];
+	pg_read(mem, RING * RING_PAGES);
 	for (size_t i = 0;; i = (i + 1) % RING) {
 		/* Not side by side. */
 		if (id[i] && vd_unregister(fd, id[i], 0, NULL))
@@ -276,13 +264,13 @@ TEST_F(limits, come_to_an_end)
 	ASSERT_EQ(0, vd_set("max_regions", 2 * RING));
 	ASSERT_EQ(0, peer_call(&p[0], do_setuid, USER, 0, 0));
 	ASSERT_EQ(0, peer_send(&p[0], do_go_round, 0, 0, 0));
-	EXPECT_TRUE(in_the_end(more_regions, RING - 2));
+	EXPECT_TRUE(vd_stat_rises("regions", 0, RING - 1));
 	EXPECT_EQ(0, vd_set("run", 2));
 	EXPECT_EQ(0, vd_set_text("domain_policy", "host"));
 	ASSERT_EQ(0, vd_set("scan_rate", 1000000000));
 	ASSERT_EQ(0, vd_set("run", 1));
 	scans = vd_stat("full_scans");
-	EXPECT_TRUE(in_the_end(more_scans, scans + 3));
+	EXPECT_TRUE(vd_stat_rises("full_scans", scans, 4));
 	EXPECT_EQ(SIGKILL, peer_kill(&p[0]));
 }
 
@@ -459,7 +447,6 @@ TEST_F(unmerge, each_as_far_as_it_may)
 TEST_F(unmerge, more_than_the_host_has)
 {
 	size_t pages = meminfo_kb("MemTotal") * 1024 / PG;
-	volatile char sum = 0;
 	uint64_t id, done = 0;
 	char *mem;
 
@@ -467,8 +454,7 @@ TEST_F(unmerge, more_than_the_host_has)
 		SKIP(return, "too much memory to exceed it");
 	mem = pg_map(pages);
 	ASSERT_NE(NULL, mem);
-	for (size_t i = 0; i < pages; i++)
-		sum += mem[i * PG];
+	pg_read(mem, pages);
 	ASSERT_EQ(0, vd_register(self->fd, mem, pages * PG, &id));
 	EXPECT_EQ(-ENOMEM, vd_unregister(self->fd, id,
 					 VMDEDUP_UNREGISTER_UNMERGE, &done));
@@ -485,14 +471,14 @@ TEST_F(unmerge, more_than_the_host_has)
  */
 static uint64_t do_register_zero(uint64_t pages, uint64_t b, uint64_t c)
 {
-	volatile char sum = 0;
 	char *mem = pg_map(pages);
 
 	(void)b;
 	(void)c;
-	for (size_t i = 0; mem && i < pages; i++)
-		sum += mem[i * PG];
-	return mem ? do_register((uintptr_t)mem, pages, 0) : 0;
+	if (!mem)
+		return 0;
+	pg_read(mem, pages);
+	return do_register((uintptr_t)mem, pages, 0);
 }
 
 /* What its own limit keeps somebody from having is not to be had of the host. */

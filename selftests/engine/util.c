@@ -358,3 +358,9 @@ size_t pg_wrong(const char *p, size_t pages, uint64_t seed)
 		wrong += !pg_is(p + i * PG, seed + i);
 	return wrong;
 }
+
+void pg_read(const volatile char *p, size_t pages)
+{
+	for (size_t i = 0; i < pages; i++)
+		(void)p[i * PG];
+}

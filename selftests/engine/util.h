@@ -80,6 +80,8 @@ bool pg_is(const void *page, uint64_t seed);
 /* Fill with, or count the pages that differ from, seed + index. */
 void pg_fill_range(char *p, size_t pages, uint64_t seed);
 size_t pg_wrong(const char *p, size_t pages, uint64_t seed);
+/* Read from each page: those that are not there yet are mapped to the zero page. */
+void pg_read(const volatile char *p, size_t pages);
 /*
  * How many, of what there are so many of only to be thorough: @n, divided by
  * VMDEDUP_SCALE from the environment where the kernel is as many times as slow.
