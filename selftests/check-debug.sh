@@ -43,6 +43,7 @@ done
 stage "numa-$kernel" suite "$kernel" numa 900 -n 2 -- \
 	env VMDEDUP_RACE_SECS=$race_secs "$root/selftests/engine/run.sh" \
 	"$BUILD/engine" "$modules/vmdedup.ko" race_numa
+stage "soak-processes-$kernel" env KERNEL="$kernel" SOAK_GUESTS=0 selftests/soak.sh
 stage "soak-$kernel" env KERNEL="$kernel" selftests/soak.sh
 stage "discovery-machines-$kernel" suite "$kernel" discovery-machines 1800 \
 	"$root/selftests/kvm/discovery.sh" "$BUILD/engine" "$modules" machines
