@@ -39,7 +39,7 @@ done
 wait
 pids=()
 for name in "${names[@]}"; do
-	"$guest" wait-ready "$name" 300
+	"$guest" wait-ready "$name"
 	pids+=("$("$guest" pid "$name")")
 done
 "$program" "${options[@]}" -o "$LAB_OUT/guests.json" guests "${pids[@]}"

@@ -50,7 +50,7 @@ start_guests()
 	done
 	wait
 	for each in "${names[@]}"; do
-		"$guest" wait-ready "$each" 300
+		"$guest" wait-ready "$each"
 		say "  guest $each runs and checks its memory"
 	done
 }

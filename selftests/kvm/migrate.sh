@@ -165,8 +165,8 @@ phase "starting guests"
 start here &
 start twin &
 wait
-need "here is ready" "$guest" wait-ready here $((400 * patience))
-need "twin is ready" "$guest" wait-ready twin $((400 * patience))
+need "here is ready" "$guest" wait-ready here
+need "twin is ready" "$guest" wait-ready twin
 need "both are registered and merged" register_and_merge here twin
 look merged "$(pid_of here)" "$(pid_of twin)"
 check "nearly all of what can be saved is" well_merged merged $alike

@@ -132,8 +132,8 @@ test_reboot()
 	loop_start
 	check "old reboots from within" "$guest" reboot old
 	check "new is reset from without" "$guest" reset new
-	check "old comes up again" "$guest" wait-ready old $((400 * patience))
-	check "new comes up again" "$guest" wait-ready new $((400 * patience))
+	check "old comes up again" "$guest" wait-ready old
+	check "new comes up again" "$guest" wait-ready new
 	check "old is whole while it is merged" verify old
 	check "new is whole while it is merged" verify new
 	check "merging never failed" loop_stop
@@ -407,8 +407,8 @@ load "$module"
 
 phase "starting guests"
 need "guests start" start_guests
-need "old is ready" "$guest" wait-ready old $((400 * patience))
-need "new is ready" "$guest" wait-ready new $((400 * patience))
+need "old is ready" "$guest" wait-ready old
+need "new is ready" "$guest" wait-ready new
 old=$(pid_of old) new=$(pid_of new)
 
 test_merge

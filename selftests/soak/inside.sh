@@ -370,7 +370,7 @@ guests_start()
 	done
 	wait
 	for name in "${names[@]}"; do
-		"$guest" wait-ready "$name" $((400 * patience)) || return 1
+		"$guest" wait-ready "$name" || return 1
 	done
 }
 

@@ -39,7 +39,9 @@ root=$(cd "$here/../../.." && pwd)
 build=${BUILD:-$root/build}
 state=${GUEST_STATE:-/run/lab/guests}
 talk=$build/lab/labtalk
-# A guest that is not ready after so many seconds hangs.
+# A guest that is not ready after HANG seconds is reset, twice at the most; each time
+# it has READY seconds anew.
+READY=${GUEST_READY:-400}
 HANG=${GUEST_HANG:-150}
 
 die()
@@ -151,7 +153,7 @@ boots()
 # virtualization is not perfect. A reset helps; it is tried twice.
 wait_ready()
 {
-	local name=$1 limit=${2:-180} d want
+	local name=$1 limit=${2:-$READY} d want
 	local -i end=$((SECONDS + limit)) hung=$((SECONDS + HANG)) resets=2
 
 	d=$(dir_of "$name")
