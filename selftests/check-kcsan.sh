@@ -13,8 +13,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export BUILD=${BUILD:-$root/build}
 only=("$@")
 # Engine programs.
-stress=(merge huge lifecycle netlink ledger policy scan adverse lostwrite race_mm
-	race_swap race_host race_uffd race_huge race_pins race_reload unload.sh)
+stress=(merge huge lifecycle netlink ledger limits policy scan adverse lostwrite
+	race_mm race_swap race_host race_uffd race_huge race_pins race_reload unload.sh)
 
 cd "$root" || exit 1
 kernel=${KERNEL:-$(selftests/lab/kernel.sh first-source 7.2 6.12)}-kcsan || exit 1

@@ -3,7 +3,7 @@
 #
 # A soak: guests and processes with a mixed load, registrations and tunables that
 # change at random, for long; in the end an independent count, checksums and the
-# kernel's books. TAP, with a line of progress every 20 seconds.
+# kernel's books. TAP, with a line of progress every 20 seconds (80 where all is slow).
 #
 #   soak.sh                   on 6.12, for 15 minutes
 #   KERNEL=7.2-debug soak.sh  on a kernel that looks for mistakes (lab/kernel.sh),

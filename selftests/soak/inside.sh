@@ -259,8 +259,9 @@ soak()
 	while [ $SECONDS -lt $end ] && [ ! -s "$tmp/failures" ]; do
 		if [ $SECONDS -ge $next ]; then
 			tell >&3
-			next=$((SECONDS + 20))
 			kernel_whole || return 1
+			# Where this takes long nothing else would be done.
+			next=$((SECONDS + 20 * patience))
 		fi
 		rnd 20
 		case $r in
