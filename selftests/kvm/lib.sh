@@ -85,8 +85,6 @@ compare()
 
 # All limits are for what hangs; on a kernel that is slow they are so many times as long.
 patience=${VMDEDUP_PATIENCE:-1}
-export GUEST_READY=$((400 * patience)) GUEST_HANG=$((150 * patience))
-export GUEST_TIMEOUT=$((300 * patience))
 
 # wait_until SECONDS COMMAND...
 wait_until()

@@ -291,7 +291,7 @@ machines()
 
 calm()
 {
-	local pid which=("${pids[@]}")
+	local pid
 
 	: >"$tmp/stop"
 	[ -z "$guests_pid" ] || wait "$guests_pid"
@@ -308,8 +308,7 @@ calm()
 	# More was merged than what they register themselves, of the soakers, or what is
 	# registered by hand of guests: the firmware of every virtual machine, too, also
 	# of the one that never starts (guest.sh). It would be counted by nobody.
-	[ ${#names[@]} -eq 0 ] || mapfile -t -O ${#which[@]} which < <(machines)
-	for pid in "${which[@]}"; do
+	for pid in "${pids[@]}" $(machines); do
 		"$vmdedup" register "$pid" --min-size 4K >/dev/null || return 1
 	done
 	"$vmdedup" unregister --all --unmerge >/dev/null || return 1

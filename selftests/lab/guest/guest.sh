@@ -8,7 +8,7 @@
 #                         GUEST_MEM=anon|memfd|hugetlb picks the kind of memory,
 #                         GUEST_CPUS the processors, GUEST_ARGS more kernel
 #                         arguments (guestload.own=32 ...)
-#   guest.sh wait-ready NAME [SECONDS]
+#   guest.sh wait-ready NAME
 #                         until the payload checks its memory
 #   guest.sh cmd NAME LINE
 #                         verify, rewrite, corrupt, status ...: see guestload.c
@@ -39,10 +39,11 @@ root=$(cd "$here/../../.." && pwd)
 build=${BUILD:-$root/build}
 state=${GUEST_STATE:-/run/lab/guests}
 talk=$build/lab/labtalk
-# A guest that is not ready after HANG seconds is reset, twice at the most; each time
-# it has READY seconds anew.
-READY=${GUEST_READY:-400}
-HANG=${GUEST_HANG:-150}
+# A guest that is not ready after so many seconds of "hang" is reset, twice at the most;
+# each time it has those of "ready" anew. On a kernel that is slow all of them are
+# VMDEDUP_PATIENCE times as many.
+patience=${VMDEDUP_PATIENCE:-1}
+ready=$((400 * patience)) hang=$((150 * patience)) timeout=$((300 * patience))
 
 die()
 {
@@ -153,8 +154,8 @@ boots()
 # virtualization is not perfect. A reset helps; it is tried twice.
 wait_ready()
 {
-	local name=$1 limit=${2:-$READY} d want
-	local -i end=$((SECONDS + limit)) hung=$((SECONDS + HANG)) resets=2
+	local name=$1 d want
+	local -i end=$((SECONDS + ready)) hung=$((SECONDS + hang)) resets=2
 
 	d=$(dir_of "$name")
 	read -r want <"$d/boots"
@@ -165,14 +166,14 @@ wait_ready()
 		fi
 		if [ $SECONDS -ge $end ]; then
 			tail -n 20 "$d/console" >&2
-			die "$name is not ready after $limit s"
+			die "$name is not ready after $ready s"
 		fi
 		if [ $SECONDS -ge $hung ] && [ $resets -gt 0 ]; then
 			echo "# guest.sh: $name hangs, resetting it" >&2
 			qmp "$name" system_reset >/dev/null
 			resets=$((resets - 1))
-			hung=$((SECONDS + HANG))
-			end=$((SECONDS + limit))
+			hung=$((SECONDS + hang))
+			end=$((SECONDS + ready))
 		fi
 		nap 0.5
 	done
@@ -184,7 +185,7 @@ cmd()
 
 	d=$(dir_of "$1")
 	alive "$1" || die "$1 has ended"
-	"$talk" "$d/control" "${GUEST_TIMEOUT:-300}" "${*:2}"
+	"$talk" "$d/control" "$timeout" "${*:2}"
 }
 
 qmp()
@@ -253,7 +254,7 @@ stop()
 
 	dir_of "$1" >/dev/null
 	if alive "$1"; then
-		answer=$(GUEST_TIMEOUT=60 cmd "$1" quit) || true
+		answer=$(timeout=60 && cmd "$1" quit) || true
 		if [ "$answer" != ok ] || ! ended "$1" 90; then
 			echo "guest.sh: $1 does not power off; killing it" >&2
 			kill_guest "$1"
